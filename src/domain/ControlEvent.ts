@@ -1,0 +1,180 @@
+/**
+ * The events that configure streams, and the prefixes reserved for them. A control event that does not
+ * fit its schema is refused, so that a typo is never silence.
+ */
+import { Result, Schema } from "effect"
+import { EventType } from "./EventType.ts"
+import type * as EventTypes from "./EventType.ts"
+import type { Proposed } from "./EventText.ts"
+import { nearest } from "./Nearest.ts"
+import { InvalidEvent } from "./StreamError.ts"
+import { StreamPath } from "./StreamPath.ts"
+
+const Reason = Schema.Struct({
+  reason: Schema.optionalKey(Schema.String),
+  /** Who did it, where it was the server: `circuit-breaker`. */
+  by: Schema.optionalKey(Schema.String)
+})
+
+/** First event of every stream. */
+export const Initialized = EventType.make("stream/initialized", Schema.Struct({ path: StreamPath }))
+/** A stream was made, or deleted, directly below this one. */
+export const ChildCreated = EventType.make("stream/child-created", Schema.Struct({ path: StreamPath }))
+export const ChildDeleted = EventType.make("stream/child-deleted", Schema.Struct({ path: StreamPath }))
+/** Replaces the stream's metadata. */
+export const MetadataUpdated = EventType.make(
+  "stream/metadata-updated",
+  Schema.Struct({ metadata: Schema.Record(Schema.String, Schema.Json) })
+)
+/** From here on only `stream/resumed` is accepted. */
+export const Paused = EventType.make("stream/paused", Reason)
+export const Resumed = EventType.make("stream/resumed", Reason)
+
+const Rate = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
+/** How many events a stream takes: a burst of `capacity`, and `refillPerSecond` for long. */
+export const CircuitBreakerConfigured = EventType.make(
+  "stream/circuit-breaker-configured",
+  Schema.Union([
+    Schema.Struct({ enabled: Schema.Literal(false) }),
+    Schema.Struct({ enabled: Schema.optionalKey(Schema.Literal(true)), capacity: Rate, refillPerSecond: Rate })
+  ])
+)
+/** Something went wrong on this stream; nothing is swallowed. */
+export const ErrorOccurred = EventType.make(
+  "stream/error-occurred",
+  Schema.StructWithRest(
+    Schema.Struct({ message: Schema.String, source: Schema.optionalKey(Schema.String) }),
+    [Schema.Record(Schema.String, Schema.Json)]
+  )
+)
+
+/** What arrived on a stream and is no event. */
+export const WebhookReceived = EventType.make(
+  "webhook/received",
+  Schema.StructWithRest(
+    Schema.Struct({
+      /** Why it is no event. */
+      reason: Schema.String,
+      method: Schema.String,
+      contentType: Schema.NullOr(Schema.String),
+      query: Schema.Record(Schema.String, Schema.Json),
+      headers: Schema.Record(Schema.String, Schema.Json),
+      body: Schema.Json,
+      /** Exactly what arrived, where `body` was parsed from it. */
+      raw: Schema.optionalKey(Schema.String)
+    }),
+    [Schema.Record(Schema.String, Schema.Json)]
+  )
+)
+
+/** A control event type, who may append it, and a payload to show. */
+export interface Control {
+  readonly eventType: EventTypes.Any
+  readonly appendedBy: "client" | "server"
+  readonly description: string
+  readonly example: Schema.Json
+}
+
+/** All control events, by type. */
+export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
+  ([
+    {
+      eventType: Initialized,
+      appendedBy: "server",
+      description: "The first event of every stream",
+      example: { path: "/agents/ada" }
+    },
+    {
+      eventType: ChildCreated,
+      appendedBy: "server",
+      description: "A stream was made directly below this one",
+      example: { path: "/agents/ada" }
+    },
+    {
+      eventType: ChildDeleted,
+      appendedBy: "server",
+      description: "A stream directly below this one was deleted",
+      example: { path: "/agents/ada" }
+    },
+    {
+      eventType: MetadataUpdated,
+      appendedBy: "client",
+      description: "Replaces the stream's metadata",
+      example: { metadata: { owner: "ada" } }
+    },
+    {
+      eventType: Paused,
+      appendedBy: "client",
+      description: "From here on only stream/resumed is accepted",
+      example: { reason: "maintenance" }
+    },
+    {
+      eventType: Resumed,
+      appendedBy: "client",
+      description: "A paused stream accepts events again, with a full token bucket",
+      example: { reason: "maintenance is over" }
+    },
+    {
+      eventType: CircuitBreakerConfigured,
+      appendedBy: "client",
+      description: "A burst of more than capacity, or more than refillPerSecond for long, pauses the stream",
+      example: { capacity: 1000, refillPerSecond: 500 }
+    },
+    {
+      eventType: ErrorOccurred,
+      appendedBy: "client",
+      description: "Something went wrong on this stream",
+      example: { message: "the printer is on fire", source: "printer" }
+    },
+    {
+      eventType: WebhookReceived,
+      appendedBy: "client",
+      description: "A body arrived that is no event",
+      example: {
+        reason: "`data` is not a field of an event",
+        method: "POST",
+        contentType: "application/json",
+        query: {},
+        headers: {},
+        body: { data: 1 },
+        raw: "{\"data\":1}"
+      }
+    }
+  ] satisfies ReadonlyArray<Control>).map((control) => [control.eventType.type, control])
+)
+
+/** Nothing but control events may have a type under one of these. */
+const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor)\//
+
+/** Whether a type is the system's own. */
+export const isReserved = (type: string): boolean => reserved.test(type)
+
+/** Why a client may not append this event, or `undefined`. Types that are not reserved are anyone's. */
+export const judge = (event: Proposed): InvalidEvent | undefined => {
+  if (!isReserved(event.type)) return undefined
+  const control = all.get(event.type)
+  if (control === undefined) {
+    const meant = nearest(event.type, [...all.keys()])
+    return new InvalidEvent({
+      field: "type",
+      reason: `${JSON.stringify(event.type)} is not known, and its prefix is reserved. Did you mean ${meant}?`
+    })
+  }
+  const example = { type: event.type, payload: control.example }
+  if (control.appendedBy === "server") {
+    return new InvalidEvent({ field: "type", reason: `Only the server appends ${event.type}` })
+  }
+  const payload: unknown = JSON.parse(event.payload)
+  const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(control.eventType.payload))(payload)
+  if (Result.isFailure(decoded)) {
+    return new InvalidEvent({
+      field: "payload",
+      reason: `The payload of ${event.type} does not fit: ${decoded.failure.message.replaceAll(/\s+/g, " ")}`,
+      example
+    })
+  }
+  const tellsWho = event.type === Paused.type || event.type === Resumed.type
+  return tellsWho && typeof payload === "object" && payload !== null && "by" in payload
+    ? new InvalidEvent({ field: "payload.by", reason: "Only the server says who did it", example })
+    : undefined
+}

@@ -1,0 +1,155 @@
+/**
+ * What can be wrong with a request. Few, each tells its caller what to do, and each is an RFC 9457
+ * problem document on the wire with its tag in `_tag`.
+ */
+import { Schema } from "effect"
+import { Offset } from "./Event.ts"
+import { StreamPath } from "./StreamPath.ts"
+
+/** The text is no path. */
+export class InvalidPath extends Schema.TaggedError<InvalidPath>()(
+  "InvalidPath",
+  { path: Schema.String, reason: Schema.String },
+  { httpApiStatus: 400 }
+) {
+  override get message() {
+    return `Not a stream path: ${this.reason}`
+  }
+}
+
+/** The request does not make sense as it was sent; `reason` says what to change. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
+  "InvalidRequest",
+  { reason: Schema.String },
+  { httpApiStatus: 400 }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The token is missing or wrong. */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
+  "Unauthorized",
+  { reason: Schema.String },
+  { httpApiStatus: 401 }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The caller may not do this, or not from there. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()(
+  "Forbidden",
+  { reason: Schema.String },
+  { httpApiStatus: 403 }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** There has never been such a stream, or there is no such page. */
+export class NotFound extends Schema.TaggedError<NotFound>()(
+  "NotFound",
+  { reason: Schema.String },
+  { httpApiStatus: 404 }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The key is known with another content, or only a part of the batch is known. Nothing was recorded. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()(
+  "IdempotencyConflict",
+  { idempotencyKey: Schema.String, offset: Offset },
+  { httpApiStatus: 409 }
+) {
+  override get message() {
+    return `The key ${JSON.stringify(this.idempotencyKey)} is at offset ${this.offset} with another content: ` +
+      "send what was sent then, or choose a new key"
+  }
+}
+
+/** Someone else appended first. Read from `actual` and decide again. */
+export class OffsetMismatch extends Schema.TaggedError<OffsetMismatch>()(
+  "OffsetMismatch",
+  { expected: Offset, actual: Offset },
+  { httpApiStatus: 412 }
+) {
+  override get message() {
+    return `The next offset is ${this.actual}, not ${this.expected}`
+  }
+}
+
+/** The body, or one event in it, has more than `limit` bytes or elements. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
+  "PayloadTooLarge",
+  { limit: Schema.Int, reason: Schema.String },
+  { httpApiStatus: 413 }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** It looks like an event and is not one; `example`, where there is one, is ready to be sent. */
+export class InvalidEvent extends Schema.TaggedError<InvalidEvent>()(
+  "InvalidEvent",
+  {
+    reason: Schema.String,
+    /** The field that is wrong. */
+    field: Schema.optionalKey(Schema.String),
+    /** Index of the first wrong event of a batch. */
+    index: Schema.optionalKey(Schema.Int),
+    example: Schema.optionalKey(Schema.Json)
+  },
+  { httpApiStatus: 422 }
+) {
+  override get message() {
+    return this.index === undefined ? this.reason : `Event ${this.index}: ${this.reason}`
+  }
+}
+
+/** The stream takes only `stream/resumed`. */
+export class StreamPaused extends Schema.TaggedError<StreamPaused>()(
+  "StreamPaused",
+  { streamPath: StreamPath, reason: Schema.String, pausedAt: Schema.DateTimeUtcFromString },
+  { httpApiStatus: 423 }
+) {
+  override get message() {
+    return `${this.streamPath} is paused (${this.reason}). Append {"type":"stream/resumed"} to go on`
+  }
+}
+
+/** The log cannot take the request now. Trying again with the same idempotency key is safe. */
+export class Unavailable extends Schema.TaggedError<Unavailable>()(
+  "Unavailable",
+  { reason: Schema.String, retryAfterSeconds: Schema.Int },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `${this.reason}. Try again in ${this.retryAfterSeconds} s; with the same idempotencyKey that is safe`
+  }
+}
+
+/** What an append can fail with inside the log. */
+export type AppendError = IdempotencyConflict | OffsetMismatch | InvalidEvent | StreamPaused | Unavailable
+
+/** Every error of the contract. */
+export const StreamError = Schema.Union([
+  InvalidPath,
+  InvalidRequest,
+  Unauthorized,
+  Forbidden,
+  NotFound,
+  IdempotencyConflict,
+  OffsetMismatch,
+  PayloadTooLarge,
+  InvalidEvent,
+  StreamPaused,
+  Unavailable
+])
+export type StreamError = typeof StreamError.Type

@@ -1,0 +1,90 @@
+/**
+ * The log: the only write, and reading by offset. Signals that a stream grew carry no events; whoever is
+ * signalled reads, so catch-up and live are the same code.
+ */
+import { Context } from "effect"
+import type { Effect } from "effect"
+import type { Cause } from "../domain/Event.ts"
+import type { JsonText, Proposed } from "../domain/EventText.ts"
+import type { AppendError, Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+
+/** Bound of what one page holds, in bytes of JSON: a reader holds one page, so it is what a tail costs. */
+export const pageBytes = 1_048_576
+/** Bound of what one page holds, in events: enough to amortise a query, little enough to start soon. */
+export const pageEvents = 2_000
+
+export interface AppendRequest {
+  readonly path: StreamPath
+  /** At least one. They are recorded in order and together, or not at all. */
+  readonly events: ReadonlyArray<Proposed>
+  readonly cause?: Cause | undefined
+}
+
+export interface Appended {
+  /** The recorded events in their wire form, in the order of the request. */
+  readonly lines: ReadonlyArray<JsonText>
+  /** Whether they had been recorded before, under the same idempotency keys. */
+  readonly known: boolean
+}
+
+export interface ReadOptions {
+  /** Exclusive. */
+  readonly after: number
+  /** Exclusive; none reads what exists. */
+  readonly before?: number | undefined
+  /** Only these; the position moves past the others. */
+  readonly types?: ReadonlyArray<string> | undefined
+  /** At most so many events. */
+  readonly limit?: number | undefined
+}
+
+export interface Page {
+  /** Events in their wire form, oldest first. */
+  readonly lines: ReadonlyArray<JsonText>
+  /** The type of each line, where the page comes from memory. */
+  readonly types?: ReadonlyArray<string> | undefined
+  /** Offset to go on after: of the last event that was looked at, whether or not it was wanted. */
+  readonly last: number
+  /** Whether there was more when it was read. */
+  readonly more: boolean
+  /** Which life of the path this is; it changes with a delete. None: nobody has written there. */
+  readonly life: bigint | undefined
+}
+
+export interface PrefixReadOptions {
+  readonly after: Cursor
+  readonly types?: ReadonlyArray<string> | undefined
+  readonly limit?: number | undefined
+}
+
+/** Place in the whole log: opaque for clients. */
+export interface Cursor {
+  readonly tx: bigint
+  readonly position: bigint
+}
+
+export interface PrefixPage {
+  /** Each event with the place behind it. */
+  readonly lines: ReadonlyArray<{ readonly cursor: Cursor; readonly line: JsonText }>
+  readonly last: Cursor
+  readonly more: boolean
+  /** Whether something is recorded that may not be read yet, because an older transaction is still under way. */
+  readonly pending: boolean
+}
+
+export class EventStore extends Context.Service<EventStore, {
+  /** Records the events in order and together, or records none of them. Returns once they are durable. */
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** Events of a stream that exist now. A stream nobody has written to is empty. */
+  readonly read: (path: StreamPath, options: ReadOptions) => Effect.Effect<Page, Unavailable>
+  /** Events of a stream and all below it, in commit order. */
+  readonly readWithin: (prefix: StreamPath, options: PrefixReadOptions) => Effect.Effect<PrefixPage, Unavailable>
+  /** Removes the events of a stream, or of all below it too. Returns the streams that had any. */
+  readonly remove: (
+    path: StreamPath,
+    options: { readonly recursive: boolean }
+  ) => Effect.Effect<ReadonlyArray<StreamPath>, Unavailable>
+  /** The page after an offset if it is in memory, for readers that are caught up; never waits. */
+  readonly recent: (path: StreamPath, after: number) => Page | undefined
+}>()("millstream/log/EventStore") {}

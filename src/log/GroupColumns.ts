@@ -1,0 +1,103 @@
+/** A group's plan as the columns that `append_events` takes. */
+import { Schema } from "effect"
+import type { Recorded } from "../domain/EventText.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as Path from "../domain/StreamPath.ts"
+import * as CoreState from "./CoreState.ts"
+import type * as Group from "./Group.ts"
+
+/** The columns of a plan, as `append_events` takes them. */
+export const arrange = (plan: Group.Plan) => {
+  const group: GroupColumns = empty()
+  const index = new Map<StreamPath, number>()
+  const looked = [...plan.looked].flatMap(([path, head]) => head.id === undefined ? [] : [{ path, head, id: head.id }])
+  // Rows are locked in this order everywhere, so that two groups never wait for each other.
+  looked.sort((a, b) => a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+  for (const { head, id, path } of looked) {
+    const after = plan.heads.get(path)
+    index.set(path, group.ids.push(id))
+    group.heads.push(BigInt(head.offset))
+    group.newHeads.push(BigInt((after ?? head).offset))
+    group.states.push(after === undefined ? null : encodeState(after.core))
+    group.created.push((after ?? head).createdAt)
+    group.updated.push((after ?? head).updatedAt)
+  }
+  const fresh = [...plan.looked].flatMap(([path, head]) => head.id === undefined ? [path] : []).sort()
+  for (const path of fresh) {
+    const after = plan.heads.get(path)
+    if (after === undefined) {
+      group.absent.push(path)
+      continue
+    }
+    index.set(path, group.ids.length + group.paths.push(path))
+    group.parents.push(Path.parent(path) ?? null)
+    group.pathHeads.push(BigInt(after.offset))
+    group.pathStates.push(encodeState(after.core))
+    group.pathCreated.push(after.createdAt)
+    group.pathUpdated.push(after.updatedAt)
+  }
+  for (const event of plan.events) arrangeEvent(group, event, index.get(event.streamPath) ?? 0)
+  for (const [path, keys] of plan.asked) {
+    const id = plan.looked.get(path)?.id
+    if (id === undefined) continue
+    for (const key of keys) {
+      group.askedIds.push(id)
+      group.askedKeys.push(key)
+    }
+  }
+  return group
+}
+
+const arrangeEvent = (group: GroupColumns, event: Recorded, stream: number): void => {
+  const at = group.streams.push(stream) - 1
+  group.offsets.push(BigInt(event.offset))
+  group.types.push(event.type)
+  group.payloads.push(event.payload)
+  group.times.push(event.createdAt)
+  // Columns that are null throughout stay empty: unnest fills them up.
+  if (event.metadata !== undefined) put(group.metadata, at, event.metadata)
+  if (event.idempotencyKey !== undefined) put(group.keys, at, event.idempotencyKey)
+  if (event.cause !== undefined) {
+    put(group.causePaths, at, event.cause.streamPath)
+    put(group.causeOffsets, at, BigInt(event.cause.offset))
+    put(group.causeHops, at, event.cause.hops)
+    if (event.cause.processor !== undefined) put(group.causeProcessors, at, event.cause.processor)
+  }
+}
+
+const put = <A>(column: Array<A | null>, at: number, value: A): void => {
+  while (column.length < at) column.push(null)
+  column[at] = value
+}
+
+const encodeState = Schema.encodeSync(CoreState.Stored)
+
+const empty = () => ({
+  ids: [] as Array<bigint>,
+  heads: [] as Array<bigint>,
+  newHeads: [] as Array<bigint>,
+  states: [] as Array<string | null>,
+  created: [] as Array<number>,
+  updated: [] as Array<number>,
+  absent: [] as Array<StreamPath>,
+  paths: [] as Array<StreamPath>,
+  parents: [] as Array<StreamPath | null>,
+  pathHeads: [] as Array<bigint>,
+  pathStates: [] as Array<string>,
+  pathCreated: [] as Array<number>,
+  pathUpdated: [] as Array<number>,
+  streams: [] as Array<number>,
+  offsets: [] as Array<bigint>,
+  types: [] as Array<string>,
+  payloads: [] as Array<string>,
+  metadata: [] as Array<string | null>,
+  keys: [] as Array<string | null>,
+  causePaths: [] as Array<string | null>,
+  causeOffsets: [] as Array<bigint | null>,
+  causeProcessors: [] as Array<string | null>,
+  causeHops: [] as Array<number | null>,
+  times: [] as Array<number>,
+  askedIds: [] as Array<bigint>,
+  askedKeys: [] as Array<string>
+})
+export type GroupColumns = ReturnType<typeof empty>

@@ -1,0 +1,197 @@
+/**
+ * Brings one group to an outcome: decides from cached heads and writes; where something was not as promised,
+ * decides again under lock; where the connection broke, first learns whether the group was committed. It
+ * never sends a group blindly a second time.
+ */
+import { Effect, Result } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
+import type { AppendError } from "../domain/StreamError.ts"
+import { Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import type { Limit } from "../domain/TokenBucket.ts"
+import type { Head } from "./CoreState.ts"
+import { unwritten } from "./CoreState.ts"
+import type { AppendRequest } from "./EventStore.ts"
+import * as Group from "./Group.ts"
+import type { HeadCache } from "./HeadCache.ts"
+import type * as Idempotency from "./Idempotency.ts"
+import type { LogClock } from "./LogClock.ts"
+import type { PgCommitter, Verdict } from "./PgCommitter.ts"
+
+/** Milliseconds that a group waits for a database that is away. Its callers then learn that the outcome is unknown. */
+const patience = 10_000
+/** How long one call may take: longer than a frozen Postgres usually stays so, then the connection is given up. */
+const callTimeout = "8 seconds"
+/** Pause before a database that is away is tried again. */
+const retryAfter = "50 millis"
+/** How often one request alone may fail for a reason that is not the connection. */
+const maxFailures = 3
+
+export type Outcome =
+  | { readonly _tag: "Decided"; readonly decision: Group.Decision }
+  /** Someone else holds the lock of this stream. */
+  | { readonly _tag: "Contended"; readonly path: StreamPath }
+
+export interface GroupCommit {
+  /** One outcome for each request, in their order, and the heads that the group changed. */
+  readonly commit: (requests: ReadonlyArray<AppendRequest>) => Effect.Effect<ReadonlyArray<Outcome>>
+}
+
+export interface Options {
+  readonly committer: PgCommitter
+  readonly cache: HeadCache
+  readonly clock: LogClock
+  readonly breaker: Limit | "off"
+  /** Hears of each plan that was committed, before its requests are answered. */
+  readonly onCommitted: (plan: Group.Plan) => void
+}
+
+interface Attempt {
+  readonly requests: ReadonlyArray<AppendRequest>
+  readonly deadline: number
+  locked: boolean
+  failures: number
+}
+
+export const make = ({ breaker, cache, clock, committer, onCommitted }: Options): GroupCommit => {
+  let batch = 0
+  /** The plan of the call under way: what was written where its connection broke and it was committed all the same. */
+  let sent: Group.Plan | undefined
+
+  const look = Effect.fnUntraced(function*(attempt: Attempt) {
+    const view = new Map<StreamPath, Head>()
+    const paths = attempt.requests.map((request) => request.path)
+    // Under lock nothing cached counts, and no ancestor is locked that need not be.
+    const hints = attempt.locked ? yield* committer.heads(paths) : cache
+    const missing = new Set<StreamPath>()
+    for (const path of paths) {
+      for (const needed of Group.needed(path, hints.get(path))) {
+        const head = attempt.locked ? undefined : cache.get(needed)
+        if (head === undefined) missing.add(needed)
+        else view.set(needed, head)
+      }
+    }
+    if (missing.size > 0) {
+      const found = yield* (attempt.locked ? committer.lockedHeads : committer.heads)([...missing])
+      for (const path of missing) view.set(path, found.get(path) ?? unwritten)
+    }
+    return view
+  })
+
+  const decide = Effect.fnUntraced(function*(attempt: Attempt) {
+    sent = undefined
+    const view = yield* look(attempt)
+    const known = new Map<StreamPath, Map<string, Idempotency.Stored>>()
+    while (true) {
+      const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker })
+      sent = plan
+      batch += 1
+      const verdict: Verdict = yield* committer.write(batch, plan)
+      if (verdict._tag !== "Known") return { plan, verdict }
+      for (const [path, keys] of verdict.keys) known.set(path, new Map([...(known.get(path) ?? []), ...keys]))
+    }
+  })
+
+  const round = (attempt: Attempt) =>
+    (attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt)).pipe(
+      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail("TimedOut" as const) })
+    )
+
+  const forget = (attempt: Attempt) => {
+    for (const { path } of attempt.requests) for (const each of Group.needed(path, undefined)) cache.delete(each)
+  }
+
+  const remember = (plan: Group.Plan, verdict: Verdict) => {
+    for (const [path, head] of plan.heads) {
+      const id = head.id ?? (verdict._tag === "Written" ? verdict.ids.get(path) : undefined)
+      if (id === undefined) cache.delete(path)
+      else cache.set(path, { ...head, id })
+    }
+    if (verdict._tag === "Written") clock.observe(verdict.clock)
+    onCommitted(plan)
+    return plan.decisions.map((decision): Outcome => ({ _tag: "Decided", decision }))
+  }
+
+  const run = (attempt: Attempt): Effect.Effect<ReadonlyArray<Outcome>> =>
+    Effect.flatMap(Effect.result(round(attempt)), (result) => {
+      if (Result.isFailure(result)) {
+        forget(attempt)
+        return recover(attempt, result.failure)
+      }
+      const { plan, verdict } = result.success
+      if (verdict._tag === "Written") return Effect.succeed(remember(plan, verdict))
+      forget(attempt)
+      attempt.locked = true
+      return again(attempt)
+    })
+
+  const again = (attempt: Attempt): Effect.Effect<ReadonlyArray<Outcome>> =>
+    performance.now() < attempt.deadline ? run(attempt) : Effect.succeed(
+      refuseAll(attempt, "The database did not answer in time, so it is unknown whether this was recorded")
+    )
+
+  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | "TimedOut") {
+    const reason = error === "TimedOut" ? error : error.reason._tag
+    if (reason === "LockTimeoutError") return yield* splitOff(attempt)
+    if (reason === "DeadlockError" || reason === "SerializationError") return yield* again(attempt)
+    // From here on the outcome is unknown until Postgres tells.
+    const plan = sent
+    const committed = yield* settle(attempt)
+    if (committed === undefined) {
+      return refuseAll(attempt, "The database is away, so it is unknown whether this was recorded")
+    }
+    if (committed && plan !== undefined) return remember(plan, { _tag: "Lost" })
+    if (reason === "ConnectionError" || reason === "TimedOut") return yield* again(attempt)
+    yield* Effect.logError("A group of appends failed", error)
+    const [first] = attempt.requests
+    if (first !== undefined && attempt.requests.length > 1) {
+      const half = attempt.requests.length >> 1
+      const left = yield* run({ ...attempt, requests: attempt.requests.slice(0, half) })
+      return [...left, ...(yield* run({ ...attempt, requests: attempt.requests.slice(half) }))]
+    }
+    attempt.failures += 1
+    return attempt.failures < maxFailures
+      ? yield* again(attempt)
+      : refuseAll(attempt, "The log could not record this; the server's log says why")
+  })
+
+  /** Whether the last batch was committed; none where the database stays away. */
+  const settle = (attempt: Attempt): Effect.Effect<boolean | undefined> =>
+    Effect.flatMap(
+      Effect.result(Effect.timeout(committer.settle(batch), callTimeout)),
+      (result) =>
+        Result.isSuccess(result)
+          ? Effect.succeed(result.success)
+          : performance.now() < attempt.deadline
+          ? Effect.delay(settle(attempt), retryAfter)
+          : Effect.succeed(undefined)
+    )
+
+  /** One locked row must not stop the others: what touches it is given back, the rest goes on. */
+  const splitOff = Effect.fnUntraced(function*(attempt: Attempt): Effect.fn.Return<ReadonlyArray<Outcome>> {
+    const touched = attempt.requests.map((request) => Group.needed(request.path, undefined))
+    const locked = yield* Effect.result(committer.lockedElsewhere([...new Set(touched.flat())]))
+    if (Result.isFailure(locked)) return yield* again(attempt)
+    const blocked = (sent === undefined ? [] : [...sent.looked.keys()]).filter((path) => locked.success.has(path))
+    const contended = touched.map((paths) => paths.find((path) => blocked.includes(path)))
+    const free = attempt.requests.filter((_, i) => contended[i] === undefined)
+    const outcomes = free.length === 0 ? [] : free.length === attempt.requests.length
+      ? yield* again(attempt)
+      : yield* run({ ...attempt, requests: free })
+    let next = 0
+    return contended.map((path) => path === undefined ? outcomes[next++] ?? lost : { _tag: "Contended", path })
+  })
+
+  return {
+    commit: (requests) =>
+      run({ requests, deadline: performance.now() + patience, locked: false, failures: 0 })
+  }
+}
+
+const refuse = (reason: string): Outcome => {
+  const error: AppendError = new Unavailable({ reason, retryAfterSeconds: 1 })
+  return { _tag: "Decided", decision: { _tag: "Refused", error } }
+}
+const lost = refuse("The request was lost")
+
+const refuseAll = (attempt: Attempt, reason: string): ReadonlyArray<Outcome> => attempt.requests.map(() => refuse(reason))

@@ -1,0 +1,98 @@
+/**
+ * Names streams when they grow. A signal carries no events, so a lost one costs a delay and never an
+ * event. Listeners are called at once, in the appender's turn: they note that there is something to read.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as Path from "../domain/StreamPath.ts"
+
+export interface Grown {
+  readonly path: StreamPath
+  /** Offset of the last event; none where another process wrote it. */
+  readonly head: number | undefined
+  /** The types written; none where another process wrote them. */
+  readonly types: ReadonlySet<string> | undefined
+  /** The stream was deleted: what was read before is gone. */
+  readonly deleted: boolean
+}
+
+export type Listener = (grown: Grown) => void
+
+export class Growth extends Context.Service<Growth, {
+  /** Calls the listener each time the stream grows, until the returned function is called. */
+  readonly onStream: (path: StreamPath, listener: Listener) => () => void
+  /** The same for a stream and all below it. */
+  readonly onPrefix: (prefix: StreamPath, listener: Listener) => () => void
+  /** Whether anyone listens to exactly this stream. */
+  readonly isWatched: (path: StreamPath) => boolean
+  /** The streams that someone listens to, prefixes left out. */
+  readonly watched: () => ReadonlyArray<StreamPath>
+  readonly announce: (grown: Grown) => void
+  /** Everything may have grown: signals were lost. */
+  readonly announceAll: () => void
+}>()("millstream/log/Growth") {
+  static readonly layer = Layer.sync(Growth, () => {
+    const streams = new Listeners()
+    const prefixes = new Listeners()
+    return Growth.of({
+      onStream: (path, listener) => streams.add(path, listener),
+      onPrefix: (prefix, listener) => prefixes.add(prefix, listener),
+      isWatched: (path) => streams.has(path),
+      watched: () => [...streams.byPath.keys()],
+      announce: (grown) => {
+        streams.call(grown.path, grown)
+        if (prefixes.isEmpty) return
+        prefixes.call(grown.path, grown)
+        for (const above of Path.ancestors(grown.path)) prefixes.call(above, grown)
+      },
+      announceAll: () => {
+        streams.callAll()
+        prefixes.callAll()
+      }
+    })
+  })
+}
+
+class Listeners {
+  readonly byPath = new Map<StreamPath, Set<Listener>>()
+
+  get isEmpty(): boolean {
+    return this.byPath.size === 0
+  }
+
+  has(path: StreamPath): boolean {
+    return this.byPath.has(path)
+  }
+
+  add(path: StreamPath, listener: Listener): () => void {
+    const known = this.byPath.get(path)
+    const listeners = known ?? new Set()
+    if (known === undefined) this.byPath.set(path, listeners)
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0 && this.byPath.get(path) === listeners) this.byPath.delete(path)
+    }
+  }
+
+  call(path: StreamPath, grown: Grown): void {
+    const listeners = this.byPath.get(path)
+    if (listeners !== undefined) { for (const listener of listeners) listener(grown) }
+  }
+
+  callAll(): void {
+    for (const [path, listeners] of this.byPath) {
+      for (const listener of listeners) listener({ path, head: undefined, types: undefined, deleted: false })
+    }
+  }
+}
+
+/** The next growth of a stream, for readers that wait for one at a time. */
+export const next = (growth: Growth["Service"], path: StreamPath): Effect.Effect<Grown> =>
+  Effect.callback((resume) => {
+    const stop = growth.onStream(path, (grown) => {
+      stop()
+      resume(Effect.succeed(grown))
+    })
+    return Effect.sync(stop)
+  })

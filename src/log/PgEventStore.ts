@@ -1,0 +1,128 @@
+/**
+ * The log on Postgres 15 or newer. Known limit: a long write transaction anywhere in the cluster delays
+ * reading across streams, never reading one.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { Context, Effect, Layer } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import type { Limit } from "../domain/TokenBucket.ts"
+import * as Appender from "./Appender.ts"
+import { Directory } from "./Directory.ts"
+import { EventStore } from "./EventStore.ts"
+import type * as Group from "./Group.ts"
+import * as GroupCommit from "./GroupCommit.ts"
+import { Growth } from "./Growth.ts"
+import { HeadCache } from "./HeadCache.ts"
+import { LogClock } from "./LogClock.ts"
+import * as PgCommitter from "./PgCommitter.ts"
+import * as PgDirectory from "./PgDirectory.ts"
+import * as PgNotices from "./PgNotices.ts"
+import * as PgPrefix from "./PgPrefix.ts"
+import * as PgReader from "./PgReader.ts"
+import * as PgRemoval from "./PgRemoval.ts"
+import * as PgSetup from "./PgSetup.ts"
+import { Recent } from "./Recent.ts"
+
+export interface Options {
+  /** The breaker of streams that configure none. */
+  readonly breaker: Limit | "off"
+}
+
+/** Connections for appends: one for the queue, one for deletes and checks, the others for streams that are locked. */
+const writerConnections = 6
+/** A row that another server has locked is waited for so long, then what needs it waits elsewhere. */
+const lockTimeout = "1s"
+/** A check of the log that takes longer is a failed one. */
+const checkTimeout = "2 seconds"
+
+const make = Effect.fnUntraced(function*(options: Options) {
+  const client = yield* PgClient.PgClient
+  const growth = yield* Growth
+  const server = crypto.randomUUID()
+  const cache = new HeadCache()
+  const clock = new LogClock()
+  const recent = new Recent()
+
+  yield* PgSetup.run
+  // Appends have connections of their own, so that slow reads can not hold them up.
+  const writers = yield* PgClient.make({
+    ...client.config,
+    maxConnections: writerConnections,
+    applicationName: "millstream appender",
+    startupParameters: { ...client.config.startupParameters, lock_timeout: lockTimeout }
+  })
+  const onWriters = Effect.provideService(SqlClient, writers)
+
+  const onCommitted = ({ events, heads }: Group.Plan): void => {
+    const types = new Map<StreamPath, Set<string>>()
+    for (const event of events) {
+      if (growth.isWatched(event.streamPath)) recent.push(event)
+      else recent.drop(event.streamPath)
+      const written = types.get(event.streamPath)
+      if (written === undefined) types.set(event.streamPath, new Set([event.type]))
+      else written.add(event.type)
+    }
+    for (const [path, { offset }] of heads) {
+      growth.announce({ path, head: offset, types: types.get(path), deleted: false })
+    }
+  }
+  const groupCommit = onWriters(Effect.map(PgCommitter.make(server), (committer) =>
+    GroupCommit.make({ committer, cache, clock, breaker: options.breaker, onCommitted })))
+
+  const appender = yield* Appender.make({ main: yield* groupCommit, lane: Effect.orDie(groupCommit) })
+  const remove = yield* onWriters(
+    Effect.flatMap(PgCommitter.make(server), (committer) => PgRemoval.make(server, committer, clock))
+  )
+  yield* PgNotices.listen(server, { cache, recent })
+  const readPage = yield* PgReader.make
+  const readWithin = yield* PgPrefix.make
+  const directory = yield* PgDirectory.make
+
+  const onRemoved = ({ plan, removed }: PgRemoval.Removal): void => {
+    for (const path of [...removed, ...plan.heads.keys()]) cache.delete(path)
+    for (const path of removed) {
+      recent.drop(path)
+      growth.announce({ path, head: undefined, types: undefined, deleted: true })
+    }
+    onCommitted(plan)
+  }
+
+  return Context.make(EventStore, {
+    append: appender.append,
+    read: (path, options) => available(readPage(path, options)),
+    readWithin: (prefix, options) => available(readWithin(prefix, options)),
+    remove: (path, { recursive }) => available(remove(path, recursive, onRemoved)),
+    recent: (path, after) => recent.page(path, after)
+  }).pipe(Context.add(Directory, {
+    describe: (path) => available(directory.describe(path)),
+    children: (path, options) => available(directory.children(path, options)),
+    // A write of its own, and its commit, without an event that would show.
+    check: writers`update millstream.writers set started_at = started_at where id = 1`.pipe(
+      Effect.timeoutOrElse({
+        duration: checkTimeout,
+        orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
+      }),
+      Effect.catchTag("SqlError", away),
+      Effect.asVoid
+    )
+  }))
+})
+
+const away = (error: SqlError) =>
+  Effect.andThen(
+    Effect.logWarning("A query failed", error),
+    Effect.fail(new Unavailable({ reason: "The database is away", retryAfterSeconds: 1 }))
+  )
+
+const available = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> =>
+  Effect.catchTag(effect, "SqlError", away)
+
+/** The log over the `PgClient` in scope; it makes its tables on first use. */
+export const layer = (
+  options: Options
+): Layer.Layer<EventStore | Directory, SqlError | PgSetup.SetupError, PgClient.PgClient | SqlClient | Growth> =>
+  Layer.effectContext(make(options)).pipe(Layer.provide(Reactivity.layer))
