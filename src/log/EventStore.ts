@@ -46,14 +46,16 @@ export interface Page {
   readonly types?: ReadonlyArray<string> | undefined
   /** Offset to go on after: of the last event that was looked at, whether or not it was wanted. */
   readonly last: number
-  /** Whether there was more when it was read. */
-  readonly more: boolean
+  /** Offset of the stream's last event when it was read. */
+  readonly head: number
   /** Which life of the path this is; it changes with a delete. None: nobody has written there. */
   readonly life: bigint | undefined
 }
 
 export interface PrefixReadOptions {
   readonly after: Cursor
+  /** Only transactions before this one. */
+  readonly before?: bigint | undefined
   readonly types?: ReadonlyArray<string> | undefined
   readonly limit?: number | undefined
 }
@@ -68,9 +70,11 @@ export interface PrefixPage {
   /** Each event with the place behind it. */
   readonly lines: ReadonlyArray<{ readonly cursor: Cursor; readonly line: JsonText }>
   readonly last: Cursor
+  /** Whether there may be more now. */
   readonly more: boolean
-  /** Whether something is recorded that may not be read yet, because an older transaction is still under way. */
-  readonly pending: boolean
+  /** Below it everything was readable; transactions from here on to `newest` may have been under way. */
+  readonly horizon: bigint
+  readonly newest: bigint
 }
 
 export class EventStore extends Context.Service<EventStore, {

@@ -48,10 +48,10 @@ export const make = Effect.gen(function*() {
   })
   const selectHorizon = SqlSchema.findOne({
     Request: Schema.Void,
-    Result: Schema.Struct({ horizon: Schema.BigInt, pending: Schema.Boolean }),
+    Result: Schema.Struct({ horizon: Schema.BigInt, newest: Schema.BigInt }),
     execute: () => sql`
-      select h.horizon, exists (select from millstream.events e where e.tx >= h.horizon) as pending
-      from (select millstream.horizon() as horizon) h`
+      select tx_base + pg_snapshot_xmin(s)::text::bigint as horizon, tx_base + pg_snapshot_xmax(s)::text::bigint as newest
+      from millstream.log, pg_current_snapshot() s`
   })
 
   // Within a stream offsets and this order agree, so the first event after a cursor is found by halving. What a
@@ -110,8 +110,9 @@ export const make = Effect.gen(function*() {
         ? []
         : yield* selectStreams({ path: prefix, below, limit: mergedStreams + 1 })
       // Read before the events: what commits in between is above it.
-      const { horizon, pending } = yield* selectHorizon()
-      const range = { ...options.after, horizon, types: options.types ?? null, limit }
+      const { horizon, newest } = yield* selectHorizon()
+      const end = options.before !== undefined && options.before < horizon ? options.before : horizon
+      const range = { ...options.after, horizon: end, types: options.types ?? null, limit }
       const isMerged = prefix !== Path.root && streams.length <= mergedStreams
       const each = Math.max(leastPerStream, Math.ceil((2 * limit) / Math.max(1, streams.length)))
       const rows = isMerged
@@ -123,7 +124,8 @@ export const make = Effect.gen(function*() {
         lines,
         last: { tx: last.tx, position: last.position },
         more: rows.length > 0,
-        pending
+        horizon,
+        newest
       }
       return page
     },

@@ -68,13 +68,13 @@ export const make = Effect.gen(function*() {
       types: types ?? null,
       limit: Math.min(limit, pageEvents)
     }).pipe(Effect.catchTag("SchemaError", Effect.die))
-    if (row === undefined) return { lines: [], last: after, more: false, life: undefined }
+    if (row === undefined) return { lines: [], last: after, head: 0, life: undefined }
     const end = Math.min(Number(row.head), before - 1)
     const last = row.full && row.last !== null ? Number(row.last) : Math.max(after, Math.min(upTo, end))
     return {
       lines: row.lines === null ? [] : row.lines.split("\n"),
       last,
-      more: last < end,
+      head: Number(row.head),
       life: row.life
     }
   })

@@ -67,7 +67,7 @@ class Ring {
       lines: this.lines.slice(after - first),
       types: this.types.slice(after - first),
       last: this.last,
-      more: false,
+      head: this.last,
       life: undefined
     }
     this.latest = { after, page }

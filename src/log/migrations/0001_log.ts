@@ -52,11 +52,13 @@ export default Effect.gen(function*() {
     create index events_cause on millstream.events (cause_path, cause_offset)
     where cause_path is not null`
 
-  // Whoever commits groups: its last batch tells whether a call whose connection broke was committed.
+  // Whoever commits groups: its last batch tells whether a call whose connection broke was committed. What was settled
+  // as lost is kept apart, so that the question may be asked again when its own answer was lost.
   yield* sql`
     create table millstream.writers (
       id bigint primary key generated always as identity,
       last_batch bigint not null default 0,
+      lost_batch bigint not null default 0,
       started_at timestamptz not null default now()
     ) with (fillfactor = 50)`
 
@@ -77,12 +79,6 @@ export default Effect.gen(function*() {
       || ',"streamPath":"' || s.path || '","createdAt":"'
       || to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS') || 'Z"}' as line
     from millstream.events e join millstream.streams s on s.id = e.stream_id`
-
-  // The order across streams (Postgres's transaction id above the base) is below this what may be read.
-  yield* sql`
-    create function millstream.horizon() returns bigint language sql stable as $$
-      select tx_base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint from millstream.log
-    $$`
 
   // Offset of a stream's last event at or before a place in the order across streams, by halving.
   yield* sql`
@@ -182,7 +178,8 @@ export default Effect.gen(function*() {
         return;
       end if;
       if p_batch is not null then
-        update millstream.writers w set last_batch = p_batch where w.id = p_writer and w.last_batch < p_batch;
+        update millstream.writers w set last_batch = p_batch
+        where w.id = p_writer and greatest(w.last_batch, w.lost_batch) < p_batch;
         lost := not found;
         if lost then
           delete from millstream.streams s where s.id = any(new_ids);
@@ -221,7 +218,7 @@ export default Effect.gen(function*() {
       if v_last >= p_batch then
         return true;
       end if;
-      update millstream.writers w set last_batch = p_batch where w.id = p_writer;
+      update millstream.writers w set lost_batch = p_batch where w.id = p_writer;
       return false;
     end $$`
 })

@@ -1,0 +1,60 @@
+/**
+ * JSON on several lines, for people. The text is indented and never parsed, so numbers, strings and duplicate names
+ * stay as they are spelled. Takes minified JSON.
+ */
+import type { JsonText } from "../domain/EventText.ts"
+import * as Json from "../domain/JsonText.ts"
+
+/** Levels that get lines of their own; what is deeper stays on one, since indentation grows with size times depth. */
+export const maxDepth = 16
+
+/** The text indented by two spaces, ending with a line break so that a terminal's prompt starts on its own line. */
+export const indent = (text: JsonText): string => {
+  const parts: Array<string> = []
+  let depth = 0
+  let i = 0
+  while (i < text.length) {
+    const sign = text[i]
+    if (sign === "{" || sign === "[") {
+      const next = text[i + 1]
+      const end = next === "}" || next === "]" ? i + 2 : depth === maxDepth ? containerEnd(text, i) : undefined
+      if (end === undefined) {
+        parts.push(sign, lineBreak(++depth))
+        i += 1
+      } else {
+        parts.push(text.slice(i, end))
+        i = end
+      }
+    } else if (sign === "}" || sign === "]") {
+      parts.push(lineBreak(--depth), sign)
+      i += 1
+    } else if (sign === ",") {
+      parts.push(",", lineBreak(depth))
+      i += 1
+    } else if (sign === ":") {
+      parts.push(": ")
+      i += 1
+    } else {
+      const end = sign === "\"" ? Json.stringEnd(text, i) : Json.atomEnd(text, i)
+      parts.push(text.slice(i, end))
+      i = end
+    }
+  }
+  parts.push("\n")
+  return parts.join("")
+}
+
+const lineBreaks = Array.from({ length: maxDepth + 1 }, (_, depth) => `\n${"  ".repeat(depth)}`)
+const lineBreak = (depth: number): string => lineBreaks[depth] ?? "\n"
+
+/** Where the array or object that starts here is over. */
+const containerEnd = (text: JsonText, start: number): number => {
+  let open = 0
+  for (let i = start; i < text.length; i++) {
+    const sign = text[i]
+    if (sign === "\"") i = Json.stringEnd(text, i) - 1
+    else if (sign === "{" || sign === "[") open += 1
+    else if ((sign === "}" || sign === "]") && --open === 0) return i + 1
+  }
+  return text.length
+}

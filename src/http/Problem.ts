@@ -1,0 +1,35 @@
+/** Errors as RFC 9457 problem documents. Each carries its tag and fields, so that a client can rebuild it. */
+import { Schema } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { status, StreamError } from "../domain/StreamError.ts"
+
+export const contentType = "application/problem+json"
+
+const encode = Schema.encodeSync(StreamError)
+
+/** `IdempotencyConflict` as people read it. */
+const titleOf = (tag: string): string => tag.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+
+/** The document of an error. */
+export const toDocument = (error: StreamError) => ({
+  type: "about:blank",
+  title: titleOf(error._tag),
+  status: status[error._tag],
+  detail: error.message,
+  ...encode(error)
+})
+
+/** The answer that an error becomes. */
+export const toResponse = (
+  error: StreamError,
+  options?: { readonly pretty: boolean }
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(JSON.stringify(toDocument(error), null, options?.pretty === true ? 2 : undefined), {
+    status: status[error._tag],
+    contentType,
+    headers: error._tag === "Unavailable"
+      ? { "retry-after": String(error.retryAfterSeconds) }
+      : error._tag === "Unauthorized"
+      ? { "www-authenticate": "Bearer" }
+      : {}
+  })

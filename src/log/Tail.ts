@@ -1,0 +1,142 @@
+/**
+ * Reads a stream and goes on reading it: history and live are the same, pages after an offset, so they join
+ * without gap or duplicate. Who is caught up is fed from memory, without a fiber being woken.
+ */
+import { Effect } from "effect"
+import type { Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import type { EventStore, Page } from "./EventStore.ts"
+import type { Grown, Growth } from "./Growth.ts"
+
+export type Step =
+  /** Events, at least one. */
+  | { readonly _tag: "Events"; readonly page: Page }
+  /** History is through; said once. */
+  | { readonly _tag: "CaughtUp"; readonly offset: number }
+  /** The stream was deleted, or all that was asked for has been read. */
+  | { readonly _tag: "Deleted" }
+  | { readonly _tag: "End" }
+  /** The outlet took a page and wants no more until it has drained. */
+  | { readonly _tag: "Full" }
+
+/** Takes a page at once; false where it wants no more until it has drained. */
+export type Outlet = (page: Page) => boolean
+
+export interface Options {
+  /** Exclusive. */
+  readonly after: number
+  /** Exclusive; the tail ends there. */
+  readonly before?: number | undefined
+  readonly types?: ReadonlyArray<string> | undefined
+  /** Whether it goes on behind what exists now. */
+  readonly live: boolean
+}
+
+export class Tail {
+  private readonly store: EventStore["Service"]
+  private readonly path: StreamPath
+  private readonly options: Options
+  private readonly stop: () => void
+  private cursor: number
+  /** Where a tail that is not live ends: the head that its first page saw. */
+  private end: number
+  private life: bigint | undefined = undefined
+  private unread = true
+  private isDeleted = false
+  private hasCaughtUp = false
+  private outlet: Outlet | undefined = undefined
+  private wake: ((step: Effect.Effect<Step, Unavailable>) => void) | undefined = undefined
+
+  constructor(store: EventStore["Service"], growth: Growth["Service"], path: StreamPath, options: Options) {
+    this.store = store
+    this.path = path
+    this.options = options
+    this.cursor = options.after
+    this.end = (options.before ?? Number.POSITIVE_INFINITY) - 1
+    // Listening begins before the first page is read: what is appended in between finds itself read, never missed.
+    this.stop = options.live ? growth.onStream(path, (grown) => this.hear(grown)) : () => undefined
+  }
+
+  /** Hands pages straight to the outlet while somebody waits in `next`. */
+  feed(outlet: Outlet): void {
+    this.outlet = outlet
+  }
+
+  close(): void {
+    this.stop()
+  }
+
+  /** The next step; waits for growth once it is caught up. */
+  readonly next: Effect.Effect<Step, Unavailable> = Effect.suspend(() => {
+    if (this.isDeleted) return Effect.succeed<Step>({ _tag: "Deleted" })
+    if (this.cursor >= this.end) return Effect.succeed<Step>({ _tag: "End" })
+    const recent = this.recent()
+    if (recent !== undefined) return this.advance(recent)
+    if (this.unread) return this.read
+    if (!this.hasCaughtUp) {
+      this.hasCaughtUp = true
+      return Effect.succeed<Step>({ _tag: "CaughtUp", offset: this.cursor })
+    }
+    return this.growth
+  })
+
+  private readonly growth: Effect.Effect<Step, Unavailable> = Effect.callback((resume) => {
+    this.wake = resume
+    return Effect.sync(() => {
+      this.wake = undefined
+    })
+  })
+
+  private readonly read: Effect.Effect<Step, Unavailable> = Effect.suspend(() => {
+    this.unread = false
+    const { before, types } = this.options
+    return Effect.flatMap(
+      this.store.read(this.path, { after: this.cursor, before: Math.min(this.end + 1, before ?? Infinity), types }),
+      (page) => {
+        if (page.life !== undefined) {
+          if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
+          this.life = page.life
+        }
+        if (!this.options.live) this.end = Math.min(this.end, page.head)
+        if (page.last < Math.min(page.head, this.end)) this.unread = true
+        return this.advance(page)
+      }
+    )
+  })
+
+  private advance(page: Page): Effect.Effect<Step, Unavailable> {
+    if (this.isDeleted) return this.next
+    this.cursor = Math.max(this.cursor, page.last)
+    return page.lines.length === 0 ? this.next : Effect.succeed<Step>({ _tag: "Events", page })
+  }
+
+  /** What is in memory after the cursor, less what is not wanted. */
+  private recent(): Page | undefined {
+    const { before, live, types } = this.options
+    const page = live && before === undefined ? this.store.recent(this.path, this.cursor) : undefined
+    if (page === undefined) return undefined
+    return types === undefined
+      ? page
+      : { ...page, lines: page.lines.filter((_, i) => types.includes(page.types?.[i] ?? "")) }
+  }
+
+  private hear(grown: Grown): void {
+    if (grown.deleted) this.isDeleted = true
+    else if (grown.head !== undefined && grown.head <= this.cursor) return
+    else this.unread = true
+    const { wake } = this
+    if (wake === undefined) return
+    const page = this.outlet === undefined || this.isDeleted ? undefined : this.recent()
+    if (page === undefined || this.outlet === undefined) {
+      this.wake = undefined
+      return wake(this.next)
+    }
+    // A local writer's head is what the ring ends with, so this page is all there is.
+    this.unread = grown.head === undefined || grown.head > page.last
+    this.cursor = page.last
+    const hasRoom = page.lines.length === 0 || this.outlet(page)
+    if (hasRoom && !this.unread) return
+    this.wake = undefined
+    wake(hasRoom ? this.next : Effect.succeed<Step>({ _tag: "Full" }))
+  }
+}
