@@ -9,6 +9,7 @@ import { StreamPath } from "../domain/StreamPath.ts"
 import * as Documentation from "./Documentation.ts"
 import * as Parameter from "./Parameter.ts"
 import * as Problem from "./Problem.ts"
+import { ReadQuery, ReadWithinQuery } from "./ReadQuery.ts"
 
 /** Names a stream in a URL. */
 export const PathParams = Schema.Struct({ path: StreamPath })
@@ -34,54 +35,6 @@ export const AppendQuery = Schema.Struct({
     Schema.annotateKey({ description: "Answers with nothing, for senders that show what they get" })
   ),
   pretty: Parameter.pretty
-})
-
-/** Which format an answer has; otherwise `Accept` says so, and what the client is. */
-export const Format = Schema.Literals(["sse", "json", "ndjson", "yaml"]).annotate({
-  expected: "sse, json, ndjson or yaml"
-})
-
-const place = Schema.Union([Schema.Literals(["start", "end"]), Parameter.wholeNumber(0)]).annotate({
-  expected: "an offset, start or end"
-})
-const end = Schema.Union([Schema.Literal("end"), Parameter.wholeNumber(0)]).annotate({ expected: "an offset or end" })
-
-const shared = {
-  types: Schema.optionalKey(Parameter.types).pipe(
-    Schema.annotateKey({ description: "Only events of these types; the position still moves past the others" })
-  ),
-  limit: Schema.optionalKey(Parameter.wholeNumber(1)).pipe(
-    Schema.annotateKey({ description: "Closes after so many events" })
-  ),
-  live: Schema.optionalKey(Parameter.flag).pipe(
-    Schema.annotateKey({ description: "`false` closes where history ends, `true` stays open; it wins over `beforeOffset`" })
-  ),
-  format: Schema.optionalKey(Format).pipe(
-    Schema.annotateKey({ description: "`json` always closes where history ends; the others stay open" })
-  ),
-  pretty: Parameter.pretty
-}
-
-/** What to read of one stream. */
-export const ReadQuery = Schema.Struct({
-  afterOffset: Schema.optionalKey(place).pipe(
-    Schema.annotateKey({ description: "Exclusive lower bound: an offset, `start` (the default) or `end`" })
-  ),
-  beforeOffset: Schema.optionalKey(end).pipe(
-    Schema.annotateKey({ description: "Exclusive upper bound; with it the answer closes where history ends" })
-  ),
-  last: Schema.optionalKey(Parameter.wholeNumber(0)).pipe(
-    Schema.annotateKey({ description: "Starts so many events before the end" })
-  ),
-  ...shared
-})
-
-/** What to read of a stream and all below it: offsets mean nothing there. */
-export const ReadWithinQuery = Schema.Struct({
-  after: Schema.optionalKey(Schema.String).pipe(
-    Schema.annotateKey({ description: "Goes on after this cursor: the id of an event, or a `Millstream-Cursor` header" })
-  ),
-  ...shared
 })
 
 export const DeleteQuery = Schema.Struct({

@@ -52,7 +52,7 @@ export const EventInput = Schema.Struct({
   /** Appending the same key to a stream twice records the event once. */
   idempotencyKey: Schema.optionalKey(IdempotencyKey),
   /** The offset that this event must get, else the append is refused. */
-  offset: Schema.optionalKey(Offset.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1))))
+  offset: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(1))))
 }).annotate({ identifier: "EventInput" })
 export type EventInput = typeof EventInput.Type
 

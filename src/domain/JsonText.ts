@@ -90,12 +90,11 @@ export const elements = (text: string): ReadonlyArray<string> => {
 /** The lines of NDJSON that are not blank: JSON holds no line break inside a string. */
 export const lines = (text: string): ReadonlyArray<string> => {
   const found: Array<string> = []
-  for (let i = 0; i < text.length;) {
+  for (let i = skipSpace(text, 0); i < text.length;) {
     const next = text.indexOf("\n", i)
     const end = next < 0 ? text.length : next
-    const start = skipSpace(text, i)
-    if (start < end) found.push(text.slice(start, end))
-    i = end + 1
+    found.push(text.slice(i, end))
+    i = skipSpace(text, end)
   }
   return found
 }
@@ -156,7 +155,7 @@ const valueEnd = (text: string, start: number): number => {
 
 /** Index after the number or word that begins at `start`. */
 export const atomEnd = (text: string, start: number): number => {
-  let i = start
+  let i = start + 1
   while (i < text.length) {
     const code = text.charCodeAt(i)
     if (code === comma || code === closeBrace || code === closeBracket || isSpace(code)) break

@@ -6,11 +6,26 @@ import { Schema } from "effect"
 import { Offset } from "./Event.ts"
 import { StreamPath } from "./StreamPath.ts"
 
+/** The HTTP status of each. */
+export const status = {
+  InvalidPath: 400,
+  InvalidRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  IdempotencyConflict: 409,
+  OffsetMismatch: 412,
+  PayloadTooLarge: 413,
+  InvalidEvent: 422,
+  StreamPaused: 423,
+  Unavailable: 503
+} as const
+
 /** The text is no path. */
 export class InvalidPath extends Schema.TaggedError<InvalidPath>()(
   "InvalidPath",
   { path: Schema.String, reason: Schema.String },
-  { httpApiStatus: 400 }
+  { httpApiStatus: status.InvalidPath }
 ) {
   override get message() {
     return `Not a stream path: ${this.reason}`
@@ -21,7 +36,7 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()(
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
   "InvalidRequest",
   { reason: Schema.String },
-  { httpApiStatus: 400 }
+  { httpApiStatus: status.InvalidRequest }
 ) {
   override get message() {
     return this.reason
@@ -32,7 +47,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
   "Unauthorized",
   { reason: Schema.String },
-  { httpApiStatus: 401 }
+  { httpApiStatus: status.Unauthorized }
 ) {
   override get message() {
     return this.reason
@@ -43,7 +58,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
 export class Forbidden extends Schema.TaggedError<Forbidden>()(
   "Forbidden",
   { reason: Schema.String },
-  { httpApiStatus: 403 }
+  { httpApiStatus: status.Forbidden }
 ) {
   override get message() {
     return this.reason
@@ -54,7 +69,7 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()(
 export class NotFound extends Schema.TaggedError<NotFound>()(
   "NotFound",
   { reason: Schema.String },
-  { httpApiStatus: 404 }
+  { httpApiStatus: status.NotFound }
 ) {
   override get message() {
     return this.reason
@@ -65,7 +80,7 @@ export class NotFound extends Schema.TaggedError<NotFound>()(
 export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()(
   "IdempotencyConflict",
   { idempotencyKey: Schema.String, offset: Offset },
-  { httpApiStatus: 409 }
+  { httpApiStatus: status.IdempotencyConflict }
 ) {
   override get message() {
     return `The key ${JSON.stringify(this.idempotencyKey)} is at offset ${this.offset} with another content: ` +
@@ -77,7 +92,7 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
 export class OffsetMismatch extends Schema.TaggedError<OffsetMismatch>()(
   "OffsetMismatch",
   { expected: Offset, actual: Offset },
-  { httpApiStatus: 412 }
+  { httpApiStatus: status.OffsetMismatch }
 ) {
   override get message() {
     return `The next offset is ${this.actual}, not ${this.expected}`
@@ -88,7 +103,7 @@ export class OffsetMismatch extends Schema.TaggedError<OffsetMismatch>()(
 export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
   "PayloadTooLarge",
   { limit: Schema.Int, reason: Schema.String },
-  { httpApiStatus: 413 }
+  { httpApiStatus: status.PayloadTooLarge }
 ) {
   override get message() {
     return this.reason
@@ -106,7 +121,7 @@ export class InvalidEvent extends Schema.TaggedError<InvalidEvent>()(
     index: Schema.optionalKey(Schema.Int),
     example: Schema.optionalKey(Schema.Json)
   },
-  { httpApiStatus: 422 }
+  { httpApiStatus: status.InvalidEvent }
 ) {
   override get message() {
     return this.index === undefined ? this.reason : `Event ${this.index}: ${this.reason}`
@@ -117,7 +132,7 @@ export class InvalidEvent extends Schema.TaggedError<InvalidEvent>()(
 export class StreamPaused extends Schema.TaggedError<StreamPaused>()(
   "StreamPaused",
   { streamPath: StreamPath, reason: Schema.String, pausedAt: Schema.DateTimeUtcFromString },
-  { httpApiStatus: 423 }
+  { httpApiStatus: status.StreamPaused }
 ) {
   override get message() {
     return `${this.streamPath} is paused (${this.reason}). Append {"type":"stream/resumed"} to go on`
@@ -128,7 +143,7 @@ export class StreamPaused extends Schema.TaggedError<StreamPaused>()(
 export class Unavailable extends Schema.TaggedError<Unavailable>()(
   "Unavailable",
   { reason: Schema.String, retryAfterSeconds: Schema.Int },
-  { httpApiStatus: 503 }
+  { httpApiStatus: status.Unavailable }
 ) {
   override get message() {
     return `${this.reason}. Try again in ${this.retryAfterSeconds} s; with the same idempotencyKey that is safe`

@@ -13,21 +13,19 @@ import { InvalidEvent, InvalidPath, InvalidRequest } from "../domain/StreamError
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Appended } from "../log/EventStore.ts"
 import { EventStore } from "../log/EventStore.ts"
+import { ServiceConfig } from "../ServiceConfig.ts"
+import * as Access from "./Access.ts"
 import * as Arriving from "./Arriving.ts"
 import * as Body from "./Body.ts"
 import type * as Received from "./Received.ts"
 import * as Reply from "./Reply.ts"
 import * as StreamUrl from "./StreamUrl.ts"
 
-export interface Options {
-  /** Headers that are not recorded, in lower case, beside the credentials. */
-  readonly redactedHeaders: ReadonlySet<string>
-}
-
 export const prefix = "/api/streams"
 
-export const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.gen(function*() {
   const store = yield* EventStore
+  const redactedHeaders = new Set((yield* ServiceConfig).redactedHeaders)
 
   const decode = (
     request: HttpServerRequest,
@@ -49,13 +47,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       query: query === undefined ? {} : queryOf(query),
       as,
       ingestOnly
-    }, options.redactedHeaders)
+    }, redactedHeaders)
     if (Result.isFailure(decoded)) return decoded
     const { batch, events } = decoded.success
     for (let i = 0; i < events.length; i++) {
       const event = events[i]
       const wrong = event === undefined ? undefined : Control.judge(event)
-      if (wrong !== undefined) return Result.fail(batch ? new InvalidEvent({ ...wrong, index: i }) : wrong)
+      if (wrong !== undefined) return Result.fail(batch ? at(i, wrong) : wrong)
     }
     return decoded
   }
@@ -66,8 +64,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       if (Result.isFailure(url)) return yield* url.failure
       const path = yield* target(url.success)
       const body = yield* Arriving.body(request)
-      const at = request.url.indexOf("?")
-      const query = at < 0 ? undefined : new URLSearchParams(request.url.slice(at + 1))
+      const start = request.url.indexOf("?")
+      const query = start < 0 ? undefined : new URLSearchParams(request.url.slice(start + 1))
       const { batch, events } = yield* Effect.fromResult(decode(request, body, query, ingestOnly))
       const appended = yield* store.append({ path, events })
       return query?.get("reply") === "empty" ? empty : reply(request, appended, batch)
@@ -76,12 +74,20 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   )
 })
 
-/** `POST /api/streams/{path}` */
-export const layer = (options: Options) =>
-  HttpRouter.use(Effect.fnUntraced(function*(router) {
-    const append = yield* make(options)
-    yield* router.add("POST", `${prefix}/*`, (request) => append(request, StreamUrl.parse(request.url, prefix), false))
-  }))
+/** `POST /api/streams/{path}`, and `POST /in/{token}/{path}` for senders that can not send headers. */
+export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const append = yield* make
+  const access = Access.make(yield* ServiceConfig)
+
+  yield* router.add("POST", `${prefix}/*`, (request) => append(request, StreamUrl.parse(request.url, prefix), false))
+  yield* router.add("POST", `${Access.ingestPrefix}*`, (request) => {
+    const [, token = ""] = /^([^/?]*)/.exec(request.url.slice(Access.ingestPrefix.length)) ?? []
+    const refusal = access.judgeIngest(token)
+    return refusal === undefined
+      ? append(request, StreamUrl.parse(request.url, Access.ingestPrefix + token), true)
+      : Effect.succeed(Reply.problem(request, refusal))
+  })
+}))
 
 const target = (url: StreamUrl.StreamUrl): Effect.Effect<StreamPath, InvalidPath> =>
   url.within
@@ -92,6 +98,15 @@ const empty = HttpServerResponse.empty({ status: 200 })
 
 const reply = (request: HttpServerRequest, { known, lines }: Appended, batch: boolean) =>
   Reply.json(request, batch ? `[${lines.join(",")}]` : lines[0] ?? "null", known ? 200 : 201)
+
+/** The same error, of one event of a batch. */
+const at = (index: number, { example, field, reason }: InvalidEvent): InvalidEvent =>
+  new InvalidEvent({
+    index,
+    reason,
+    ...(field === undefined ? {} : { field }),
+    ...(example === undefined ? {} : { example })
+  })
 
 /** Headers by lower-case name; several values where a name was repeated. */
 const headersOf = (request: HttpServerRequest): Received.Named => {

@@ -1,6 +1,6 @@
 /**
  * JSON on several lines, for people. The text is indented and never parsed, so numbers, strings and duplicate names
- * stay as they are spelled. Takes minified JSON.
+ * stay as they are spelled. Takes valid JSON without white space outside strings.
  */
 import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"

@@ -2,15 +2,18 @@
 import { Effect, Option, Result } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { ReadQuery, ReadWithinQuery } from "../api/ReadQuery.ts"
 import type { StreamError } from "../domain/StreamError.ts"
-import { InvalidRequest } from "../domain/StreamError.ts"
+import { InvalidRequest, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import { Directory } from "../log/Directory.ts"
 import { EventStore } from "../log/EventStore.ts"
 import { Growth } from "../log/Growth.ts"
 import { endOf, PrefixTail, settled, start } from "../log/PrefixTail.ts"
 import { Tail } from "../log/Tail.ts"
+import { ServiceConfig } from "../ServiceConfig.ts"
+import * as Access from "./Access.ts"
 import * as Cursor from "./Cursor.ts"
 import { Heartbeat } from "./Heartbeat.ts"
 import * as JsonReading from "./JsonReading.ts"
@@ -33,6 +36,9 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const growth = yield* Growth
   const directory = yield* Directory
   const heartbeat = yield* Heartbeat
+  const settings = yield* ServiceConfig
+  const access = Access.make(settings)
+  let open = 0
 
   const headOf = (path: StreamPath) =>
     Effect.map(directory.describe(path), Option.match({ onNone: () => 0, onSome: ({ offset }) => offset }))
@@ -63,8 +69,8 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     })
     const source = Source.ofStream(tail)
     return name === "json"
-      ? yield* JsonReading.respond(request, source, { limit: query.limit })
-      : yield* Tailing.respond(request, source, { name, live, limit: query.limit, heartbeat })
+      ? yield* JsonReading.respond(request, source, { limit: query.limit, headers: access.headers(request) })
+      : yield* Tailing.respond(request, source, { name, live, limit: query.limit, headers: access.headers(request), heartbeat })
   })
 
   const readWithin = Effect.fnUntraced(function*(request: HttpServerRequest, path: StreamPath) {
@@ -79,7 +85,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const { limit, types } = query
     if (live) {
       const source = Source.ofPrefix(new PrefixTail(store, growth, path, { after, types }))
-      return yield* Tailing.respond(request, source, { name, live, limit, heartbeat })
+      return yield* Tailing.respond(request, source, { name, live, limit, headers: access.headers(request), heartbeat })
     }
     // A closed answer says in a header where it ends, before its first event.
     const before = yield* settled(store, path)
@@ -87,20 +93,25 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const { last, source } = limit === undefined
       ? { last: undefined, source: Source.ofPrefix(tail) }
       : yield* Source.gather(tail, limit)
-    const headers = { "millstream-cursor": last ?? Cursor.encode(endOf(before)) }
+    const headers = { ...access.headers(request), "millstream-cursor": last ?? Cursor.encode(endOf(before)) }
     return name === "json"
       ? yield* JsonReading.respond(request, source, { limit: undefined, headers })
       : yield* Tailing.respond(request, source, { name, live, limit: undefined, headers, heartbeat })
   })
 
-  const handle = (request: HttpServerRequest) => {
+  const answer = (request: HttpServerRequest): Effect.Effect<HttpServerResponse, StreamError> => {
     const url = StreamUrl.parse(request.url, prefix)
-    const answer = Result.isFailure(url)
-      ? Effect.fail(url.failure)
-      : url.success.within
-      ? readWithin(request, url.success.path)
-      : read(request, url.success.path)
-    return Effect.catch(answer, (error: StreamError) => Effect.succeed(Reply.problem(request, error)))
+    if (Result.isFailure(url)) return Effect.fail(url.failure)
+    if (open >= settings.maxTails) {
+      return Effect.fail(new Unavailable({ reason: `${open} readers are being served`, retryAfterSeconds: 1 }))
+    }
+    open += 1
+    return (url.success.within ? readWithin(request, url.success.path) : read(request, url.success.path)).pipe(
+      Effect.ensuring(Effect.sync(() => {
+        open -= 1
+      }))
+    )
   }
-  yield* router.add("GET", `${prefix}/*`, handle)
+  yield* router.add("GET", `${prefix}/*`, (request) =>
+    Effect.catch(answer(request), (error) => Effect.succeed(Reply.problem(request, error))))
 }))

@@ -1,4 +1,5 @@
 /** Answers in JSON: on one line for programs, indented for people. */
+import { Effect } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { JsonText } from "../domain/EventText.ts"
 import type { StreamError } from "../domain/StreamError.ts"
@@ -29,3 +30,13 @@ export const json = (request: Asked, text: JsonText, status = 200): HttpServerRe
 /** A problem document as the answer. */
 export const problem = (request: Asked, error: StreamError): HttpServerResponse.HttpServerResponse =>
   Problem.toResponse(error, { pretty: isPretty(request) })
+
+/** What an effect comes to as the answer: its JSON text, or its error as a problem document. */
+export const answer = <R>(
+  request: Asked,
+  effect: Effect.Effect<JsonText, StreamError, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> =>
+  Effect.match(effect, {
+    onSuccess: (text) => json(request, text),
+    onFailure: (error) => problem(request, error)
+  })

@@ -8,6 +8,7 @@ import type { CST, ParsedNode } from "yaml"
 import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
 import { InvalidEvent, InvalidRequest, PayloadTooLarge } from "../domain/StreamError.ts"
+import * as Batch from "./Batch.ts"
 
 /** Most tokens of a body: a thousand events of some twenty lines. A token takes up to 4 µs of everyone's time. */
 export const maxTokens = 150_000
@@ -104,6 +105,8 @@ const tokens = (text: string): ReadonlyArray<CST.Token> => {
         })
       )
     }
+    // A scalar longer than an event may be: folding its lines would take longer than refusing it.
+    if (lexeme.length > Batch.maxEventBytes) refuse(Batch.tooLarge())
     keep(parser.next(lexeme))
     if (parser.stack.length > Json.maxDepth + stackMargin) tooDeep()
   }

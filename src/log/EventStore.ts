@@ -9,10 +9,10 @@ import type { JsonText, Proposed } from "../domain/EventText.ts"
 import type { AppendError, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 
-/** Bound of what one page holds, in bytes of JSON: a reader holds one page, so it is what a tail costs. */
-export const pageBytes = 1_048_576
+/** Bound of what one page holds, in bytes of JSON: a reader holds a page and reads one ahead, together 1 MiB. */
+export const pageBytes = 524_288
 /** Bound of what one page holds, in events: enough to amortise a query, little enough to start soon. */
-export const pageEvents = 2_000
+export const pageEvents = 1_000
 
 export interface AppendRequest {
   readonly path: StreamPath

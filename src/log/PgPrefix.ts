@@ -17,9 +17,6 @@ const mergedStreams = 1_000
 const walkedEvents = 10_000
 /** Fewest events that a merge takes from each stream. */
 const leastPerStream = 4
-/** Events of a page: half of a single stream's, since each line comes as a row of its own. */
-const maxEvents = pageEvents / 2
-
 const Row = Schema.Struct({
   tx: Schema.BigInt,
   position: Schema.BigInt,
@@ -105,12 +102,12 @@ export const make = Effect.gen(function*() {
   return Effect.fnUntraced(
     function*(prefix: StreamPath, options: PrefixReadOptions) {
       const below = prefix === Path.root ? "/" : `${prefix}/`
-      const limit = Math.min(options.limit ?? maxEvents, maxEvents)
+      const limit = Math.min(options.limit ?? pageEvents, pageEvents)
+      // Read before the streams and the events: what commits in between, streams that are made too, is above it.
+      const { horizon, newest } = yield* selectHorizon()
       const streams = prefix === Path.root
         ? []
         : yield* selectStreams({ path: prefix, below, limit: mergedStreams + 1 })
-      // Read before the events: what commits in between is above it.
-      const { horizon, newest } = yield* selectHorizon()
       const end = options.before !== undefined && options.before < horizon ? options.before : horizon
       const range = { ...options.after, horizon: end, types: options.types ?? null, limit }
       const isMerged = prefix !== Path.root && streams.length <= mergedStreams

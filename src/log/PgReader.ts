@@ -1,12 +1,14 @@
 /**
- * Pages of one stream, which Postgres puts into wire form itself: a page arrives as one text. Offsets are
- * dense, so what a page looks at is bounded by an interval of offsets.
+ * Pages of one stream. Offsets are dense, so what a page looks at is bounded by an interval of offsets,
+ * whatever the planner knows; how many bytes it takes is counted by Postgres before they are sent.
  */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import * as SqlSchema from "effect/sql/SqlSchema"
-import { StreamPath } from "../domain/StreamPath.ts"
+import { Offset } from "../domain/Event.ts"
+import { encode } from "../domain/EventText.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as Path from "../domain/StreamPath.ts"
 import type { Page, ReadOptions } from "./EventStore.ts"
 import { pageBytes, pageEvents } from "./EventStore.ts"
 
@@ -15,67 +17,78 @@ const lookedAt = 10_000
 /** What a line has beside its payload and metadata, in bytes. */
 const lineBytes = 300
 
-const Request = Schema.Struct({
-  path: StreamPath,
-  after: Schema.BigInt,
-  upTo: Schema.BigInt,
-  types: Schema.NullOr(Schema.Array(Schema.String)),
-  limit: Schema.Int
-})
-
-const Row = Schema.Struct({
-  life: Schema.BigInt,
-  head: Schema.BigInt,
-  /** Last offset of the page; none where nothing was found. */
-  last: Schema.NullOr(Schema.BigInt),
-  /** Whether there was not room for all that was found. */
-  full: Schema.Boolean,
-  lines: Schema.NullOr(Schema.String)
-})
+// Without a schema: these rows are our own, and decoding each by one would cost more than reading it.
+interface Row {
+  readonly life: bigint
+  readonly head: bigint
+  readonly offset: bigint | null
+  readonly type: string
+  /** None where there was no room for it any more; of the first there always is. */
+  readonly payload: string | null
+  readonly metadata: string | null
+  readonly idempotency_key: string | null
+  readonly cause_path: string | null
+  readonly cause_offset: bigint
+  readonly cause_processor: string | null
+  readonly cause_hops: number
+  readonly created_at: Date
+}
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient
 
-  const select = SqlSchema.findAll({
-    Request,
-    Result: Row,
-    execute: ({ after, limit, path, types, upTo }) => sql`
-      with stream as (select id, head from millstream.streams where path = ${path} and deleted_at is null),
-      found as (
-        select e."offset", octet_length(e.payload) + coalesce(octet_length(e.metadata), 0) + ${lineBytes}::int as bytes
-        from millstream.events e
-        where e.stream_id = (select id from stream) and e."offset" > ${after}::bigint and e."offset" <= ${upTo}::bigint
-          and (${types}::text[] is null or e.type = any(${types}::text[]))
-        order by e."offset" limit ${limit}::int
-      ),
-      sized as (select "offset", sum(bytes) over (order by "offset") - bytes as before from found),
-      page as (select max("offset") as last, count(*) as events from sized where before < ${pageBytes}::int)
-      select stream.id as life, stream.head, page.last,
-        page.events = ${limit}::int or page.events < (select count(*) from found) as full,
-        (select string_agg(l.line, E'\n' order by l."offset") from millstream.lines l
-          where l.stream_id = stream.id and l."offset" > ${after}::bigint and l."offset" <= page.last
-            and (${types}::text[] is null or l.type = any(${types}::text[]))) as lines
-      from stream, page`
-  })
+  const select = (path: StreamPath, after: number, upTo: number, types: ReadonlyArray<string> | null, limit: number) =>
+    sql<Row>`
+      select s.id as life, s.head, e."offset", e.type, e.metadata, e.idempotency_key, e.cause_path, e.cause_offset,
+        e.cause_processor, e.cause_hops, e.created_at,
+        case when e.bytes_before < ${pageBytes}::int or e.place = 1 then e.payload end as payload
+      from millstream.streams s
+      left join lateral (
+        select *, row_number() over page as place,
+          sum(octet_length(payload) + coalesce(octet_length(metadata), 0) + ${lineBytes}::int) over page
+            - octet_length(payload) as bytes_before
+        from millstream.events
+        where stream_id = s.id and "offset" > ${BigInt(after)}::bigint and "offset" <= ${BigInt(upTo)}::bigint
+          and (${types}::text[] is null or type = any(${types}::text[]))
+        window page as (order by "offset" rows unbounded preceding)
+        order by "offset" limit ${limit}::int
+      ) e on true
+      where s.path = ${path} and s.deleted_at is null
+      order by e."offset"`
 
   return Effect.fnUntraced(function*(path: StreamPath, options: ReadOptions): Effect.fn.Return<Page, SqlError> {
-    const { after, before = Number.MAX_SAFE_INTEGER, limit = pageEvents, types } = options
-    const upTo = Math.min(before - 1, types === undefined ? Number.MAX_SAFE_INTEGER : after + lookedAt)
-    const [row] = yield* select({
-      path,
-      after: BigInt(after),
-      upTo: BigInt(upTo),
-      types: types ?? null,
-      limit: Math.min(limit, pageEvents)
-    }).pipe(Effect.catchTag("SchemaError", Effect.die))
-    if (row === undefined) return { lines: [], last: after, head: 0, life: undefined }
-    const end = Math.min(Number(row.head), before - 1)
-    const last = row.full && row.last !== null ? Number(row.last) : Math.max(after, Math.min(upTo, end))
-    return {
-      lines: row.lines === null ? [] : row.lines.split("\n"),
-      last,
-      head: Number(row.head),
-      life: row.life
+    const { after, before = Number.MAX_SAFE_INTEGER, types } = options
+    const limit = Math.min(options.limit ?? pageEvents, pageEvents)
+    const upTo = Math.min(before - 1, after + (types === undefined ? limit : lookedAt))
+    const rows = yield* select(path, after, upTo, types === undefined ? null : [...types], limit)
+    const [first] = rows
+    if (first === undefined) return { lines: [], last: after, head: 0, life: undefined }
+    const lines: Array<string> = []
+    let last = after
+    for (const row of rows) {
+      if (row.offset === null || row.payload === null) break
+      last = Number(row.offset)
+      lines.push(lineOf(path, last, row, row.payload))
     }
+    const head = Number(first.head)
+    const isFull = lines.length === limit || (lines.length < rows.length && lines.length > 0)
+    return { lines, last: isFull ? last : Math.max(after, Math.min(upTo, head)), head, life: first.life }
   })
 })
+
+const lineOf = (streamPath: StreamPath, offset: number, row: Row, payload: string): string =>
+  encode({
+    streamPath,
+    offset,
+    payload,
+    type: row.type,
+    metadata: row.metadata ?? undefined,
+    idempotencyKey: row.idempotency_key ?? undefined,
+    createdAt: row.created_at.getTime(),
+    cause: row.cause_path === null || !Path.is(row.cause_path) ? undefined : {
+      streamPath: row.cause_path,
+      offset: Offset.make(Number(row.cause_offset)),
+      ...(row.cause_processor === null ? {} : { processor: row.cause_processor }),
+      hops: row.cause_hops
+    }
+  })

@@ -5,10 +5,10 @@
 import type { Recorded } from "../domain/EventText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Page } from "./EventStore.ts"
-import { pageBytes } from "./EventStore.ts"
 
-/** Bound of all rings together, in characters of JSON. */
-const maxCharacters = 64 * 1_048_576
+/** Bounds of one ring and of all together, in characters of JSON. */
+const ringCharacters = 1_048_576
+const maxCharacters = 64 * ringCharacters
 
 export class Recent {
   private readonly rings = new Map<StreamPath, Ring>()
@@ -55,7 +55,7 @@ class Ring {
     this.last = offset
     this.characters += line.length
     // Halved at once rather than one by one: moving a long array for each event is not flat.
-    if (this.characters > pageBytes) this.halve()
+    if (this.characters > ringCharacters) this.halve()
     return this.characters - before
   }
 

@@ -2,7 +2,7 @@
  * Reads a stream and goes on reading it: history and live are the same, pages after an offset, so they join
  * without gap or duplicate. Who is caught up is fed from memory, without a fiber being woken.
  */
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { EventStore, Page } from "./EventStore.ts"
@@ -44,6 +44,7 @@ export class Tail {
   private unread = true
   private isDeleted = false
   private hasCaughtUp = false
+  private ahead: Fiber.Fiber<Page, Unavailable> | undefined = undefined
   private outlet: Outlet | undefined = undefined
   private wake: ((step: Effect.Effect<Step, Unavailable>) => void) | undefined = undefined
 
@@ -70,7 +71,7 @@ export class Tail {
   readonly next: Effect.Effect<Step, Unavailable> = Effect.suspend(() => {
     if (this.isDeleted) return Effect.succeed<Step>({ _tag: "Deleted" })
     if (this.cursor >= this.end) return Effect.succeed<Step>({ _tag: "End" })
-    const recent = this.recent()
+    const recent = this.ahead === undefined ? this.recent() : undefined
     if (recent !== undefined) return this.advance(recent)
     if (this.unread) return this.read
     if (!this.hasCaughtUp) {
@@ -87,22 +88,28 @@ export class Tail {
     })
   })
 
-  private readonly read: Effect.Effect<Step, Unavailable> = Effect.suspend(() => {
+  private readonly read: Effect.Effect<Step, Unavailable> = Effect.gen({ self: this }, function*() {
     this.unread = false
-    const { before, types } = this.options
-    return Effect.flatMap(
-      this.store.read(this.path, { after: this.cursor, before: Math.min(this.end + 1, before ?? Infinity), types }),
-      (page) => {
-        if (page.life !== undefined) {
-          if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
-          this.life = page.life
-        }
-        if (!this.options.live) this.end = Math.min(this.end, page.head)
-        if (page.last < Math.min(page.head, this.end)) this.unread = true
-        return this.advance(page)
-      }
-    )
+    const { ahead } = this
+    this.ahead = undefined
+    const page = yield* ahead === undefined ? this.load(this.cursor) : Fiber.join(ahead)
+    if (page.life !== undefined) {
+      if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
+      this.life = page.life
+    }
+    if (!this.options.live) this.end = Math.min(this.end, page.head)
+    if (page.last < Math.min(page.head, this.end)) {
+      this.unread = true
+      // History is read one page ahead, so that Postgres works while the last page is sent.
+      this.ahead = yield* Effect.forkChild(this.load(page.last))
+    }
+    return yield* this.advance(page)
   })
+
+  private load(after: number): Effect.Effect<Page, Unavailable> {
+    const { types } = this.options
+    return this.store.read(this.path, { after, before: Math.min(this.end + 1, Number.MAX_SAFE_INTEGER), types })
+  }
 
   private advance(page: Page): Effect.Effect<Step, Unavailable> {
     if (this.isDeleted) return this.next

@@ -1,0 +1,128 @@
+/**
+ * `Streams` over HTTP, in Node and in a browser. `append` is tried again by itself only where every event has an
+ * idempotencyKey, since without one a broken connection leaves open whether it was recorded; `delete` never, since a
+ * second try could not tell what the first one removed. What only asks is tried again. Tries are bounded by
+ * `attempts`; then the caller has the error.
+ */
+import { Effect, Layer, Result, Schema, Stream } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
+import { Event } from "../domain/Event.ts"
+import type { EventInput } from "../domain/Event.ts"
+import type * as EventType from "../domain/EventType.ts"
+import type { StreamError } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as StreamState from "../domain/StreamState.ts"
+import { Streams } from "../domain/Streams.ts"
+import type { Read, ReadWithinOptions } from "../domain/Streams.ts"
+import * as Connection from "./Connection.ts"
+import * as EventBody from "./EventBody.ts"
+import * as Problem from "./Problem.ts"
+import { persistently } from "./Retry.ts"
+import * as Tailing from "./Tailing.ts"
+import * as Typed from "./Typed.ts"
+
+export type Options = Connection.Options
+
+const Events = Schema.Array(Event)
+const Children = Schema.Array(StreamState.Child)
+const Deleted = Schema.Struct({ deleted: Schema.Array(Schema.String) })
+
+/** Keeps what the types name, decoded, and at most so many. */
+const taking = <T extends EventType.Any>(
+  events: Stream.Stream<Event, StreamError>,
+  options: ReadWithinOptions<T> | undefined
+): Stream.Stream<Read<T>, StreamError> => {
+  const decode = Typed.decoder(options?.types)
+  const decoded = Stream.filterMap(events, (event) => Result.fromOption(decode(event), () => undefined))
+  return options?.limit === undefined ? decoded : Stream.take(decoded, options.limit)
+}
+
+/** What the server is asked for. It counts before payloads are judged, so the limit is its own only without types. */
+const asked = (options: ReadWithinOptions<EventType.Any> | undefined) => ({
+  types: Typed.parameter(options?.types),
+  limit: options?.types === undefined || options.types.length === 0 ? options?.limit : undefined
+})
+
+/** The URL of a stream: its path as it is, since its characters need no escape. */
+const urlOf = (group: "streams" | "state" | "children", path: StreamPath): string => `/api/${group}${path}`
+
+/** `Streams` over an HTTP client of one's own. */
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const connection = yield* Connection.make(options)
+  const retried = persistently(connection.attempts)
+
+  const post = <S extends Schema.ConstraintCodec<unknown, unknown>>(
+    path: StreamPath,
+    text: string,
+    events: ReadonlyArray<EventInput>,
+    success: S
+  ): Effect.Effect<S["Type"], StreamError> => {
+    const body = { text, contentType: "application/json" }
+    const call = Connection.json(connection, { method: "POST", path: urlOf("streams", path), body }, success)
+    return events.every(({ idempotencyKey }) => idempotencyKey !== undefined) ? retried(call) : call
+  }
+
+  return Streams.of({
+    append: (path, event) =>
+      Effect.gen(function*() {
+        const text = yield* Effect.fromResult(EventBody.fromEvent(event))
+        return yield* post(yield* Connection.judgePath(path), text, [event], Event)
+      }).pipe(Effect.mapError(Problem.asAppendError)),
+
+    appendAll: (path, events) =>
+      Effect.gen(function*() {
+        const text = yield* Effect.fromResult(EventBody.fromEvents(events))
+        const judged = yield* Connection.judgePath(path)
+        // An empty array is no batch to the server: it would be recorded as something that arrived.
+        return events.length === 0 ? [] : yield* post(judged, text, events, Events)
+      }).pipe(Effect.mapError(Problem.asAppendError)),
+
+    read: (path, options) =>
+      Stream.unwrap(Effect.map(Connection.judgePath(path), (judged) =>
+        taking(Tailing.read(connection, urlOf("streams", judged), { ...options, ...asked(options) }), options))).pipe(
+          Stream.mapError(Problem.asAccessError)
+        ),
+
+    tail: (path, options) =>
+      Stream.unwrap(Effect.map(Connection.judgePath(path), (judged) =>
+        taking(Tailing.tail(connection, urlOf("streams", judged), { ...options, ...asked(options) }), options))).pipe(
+          Stream.mapError(Problem.asAccessError)
+        ),
+
+    tailWithin: (prefix, options) =>
+      Stream.unwrap(Effect.map(Connection.judgePath(prefix), (judged) => {
+        const url = `${urlOf("streams", judged).replace(/\/$/, "")}/**`
+        return taking(Tailing.tailWithin(connection, url, Typed.parameter(options?.types)), options)
+      })).pipe(Stream.mapError(Problem.asAccessError)),
+
+    state: (path) =>
+      Effect.flatMap(Connection.judgePath(path), (judged) =>
+        retried(
+          Connection.json(connection, { method: "GET", path: urlOf("state", judged) }, StreamState.StreamState)
+        )).pipe(Effect.mapError(Problem.asStateError)),
+
+    children: (path, options) =>
+      Effect.flatMap(Connection.judgePath(path), (judged) => {
+        const query = { limit: options?.limit, after: options?.after, recursive: options?.recursive ? "" : undefined }
+        return retried(
+          Connection.json(connection, { method: "GET", path: urlOf("children", judged), query }, Children)
+        )
+      }).pipe(Effect.mapError(Problem.asAccessError)),
+
+    delete: (path, options) =>
+      Effect.gen(function*() {
+        const url = urlOf("streams", yield* Connection.judgePath(path))
+        const query = { recursive: options?.recursive ? "" : undefined }
+        const { deleted } = yield* Connection.json(connection, { method: "DELETE", path: url, query }, Deleted)
+        return deleted
+      }).pipe(Effect.mapError(Problem.asAccessError))
+  })
+})
+
+/** `Streams` over the platform's own `fetch`. */
+export const layer = (options: Options): Layer.Layer<Streams> =>
+  Layer.effect(Streams, make(options)).pipe(
+    Layer.provide(FetchHttpClient.layer),
+    // A browser would have to ask the server for leave to send trace headers, for every request of another origin.
+    Layer.provide(Layer.succeed(HttpClient.TracerPropagationEnabled, false))
+  )

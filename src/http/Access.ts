@@ -1,0 +1,168 @@
+/**
+ * Who may ask: judged for every request before it is routed. A web page cannot reach a server on loopback, since the
+ * host and the origin must be the server's own or named in its settings. The token of `/in/<token>/` is judged by
+ * `judgeIngest`, since it is in the path.
+ */
+import { Context, Effect, Layer, Redacted } from "effect"
+import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Forbidden, InvalidPath, InvalidRequest, Unauthorized } from "../domain/StreamError.ts"
+import type { StreamError } from "../domain/StreamError.ts"
+import { ServiceConfig } from "../ServiceConfig.ts"
+import type { Settings } from "../ServiceConfig.ts"
+import * as Host from "./Host.ts"
+import * as Reply from "./Reply.ts"
+import * as Secret from "./Secret.ts"
+
+/** As much of a request as access depends on. */
+export interface Asked extends Reply.Asked {
+  readonly method: string
+}
+
+/** Where senders append who cannot send headers. */
+export const ingestPrefix = "/in/"
+
+const isIngest = (url: string): boolean => url.startsWith(ingestPrefix)
+const isHealth = (url: string): boolean => url === "/health" || url.startsWith("/health?")
+
+export type Terms = Pick<Settings, "host" | "token" | "ingestToken" | "allowedHosts" | "allowedOrigins">
+
+/** Why a service with these settings must not start, with what to do, or `undefined`. */
+export const judgeBinding = ({ host, token }: Pick<Settings, "host" | "token">): string | undefined =>
+  token !== undefined || Host.isLoopback(host)
+    ? undefined
+    : `HOST=${host} can be reached from other machines, so it needs a token: set MILLSTREAM_TOKEN to a long random text, ` +
+      "or HOST=127.0.0.1 to be reached from this machine only"
+
+/** How long a browser remembers a preflight, in seconds: an hour saves the requests, and a change is seen within a day. */
+const preflightSeconds = 3_600
+
+const preflightHeaders = {
+  "access-control-allow-methods": "GET, HEAD, POST, DELETE",
+  "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
+  "access-control-allow-private-network": "true",
+  "access-control-max-age": String(preflightSeconds)
+}
+
+/** What scripts of other origins may read of an answer. */
+const exposedHeaders = "millstream-cursor, retry-after, www-authenticate, allow"
+
+export interface Access {
+  /** Why a request is refused, or `undefined`. */
+  readonly refuse: (request: Asked) => StreamError | undefined
+  /** The answer to a request that no route sees: a refusal, or a preflight. */
+  readonly answer: (request: Asked) => HttpServerResponse.HttpServerResponse | undefined
+  /** What every answer to the request carries. */
+  readonly headers: (request: Asked) => { readonly [name: string]: string }
+  /** Why the token of `/in/<token>/` is refused, or `undefined`. */
+  readonly judgeIngest: (token: string) => Unauthorized | Forbidden | undefined
+}
+
+export const make = (terms: Terms): Access => {
+  const hosts = Host.make(terms)
+  const origins = new Set(terms.allowedOrigins)
+  const isToken = terms.token === undefined ? undefined : Secret.judge(Redacted.value(terms.token))
+  const isIngestToken = terms.ingestToken === undefined ? undefined : Secret.judge(Redacted.value(terms.ingestToken))
+
+  const isOwn = (origin: string, host: string | undefined): boolean =>
+    host !== undefined && origin.length - host.length <= 8 && (origin === `http://${host}` || origin === `https://${host}`)
+
+  const judgeOrigin = ({ headers, method, url }: Asked): Forbidden | undefined => {
+    const { host, origin } = headers
+    if (origin !== undefined) {
+      return isOwn(origin, host) || origins.has(origin) || isIngest(url) ? undefined : new Forbidden({
+        reason: `A page of ${JSON.stringify(origin.slice(0, 128))} may not use this server. ` +
+          "MILLSTREAM_ALLOWED_ORIGINS names those that may"
+      })
+    }
+    // Browsers leave the origin out of some requests, but say that a page of another site makes them.
+    return headers["sec-fetch-site"] === "cross-site" && !isIngest(url) &&
+        (method !== "GET" && method !== "HEAD" || url.startsWith("/api/streams"))
+      ? new Forbidden({ reason: "A page of another site may neither change nor follow streams" })
+      : undefined
+  }
+
+  const judgeToken = ({ headers, url }: Asked): Unauthorized | undefined => {
+    if (isToken === undefined || isIngest(url) || isHealth(url)) return undefined
+    const { authorization } = headers
+    if (authorization === undefined) {
+      return new Unauthorized({ reason: "This server needs its token: send Authorization: Bearer <MILLSTREAM_TOKEN>" })
+    }
+    return /^bearer /i.test(authorization) && isToken(authorization.slice(7).trim())
+      ? undefined
+      : new Unauthorized({ reason: "The token in Authorization is not this server's MILLSTREAM_TOKEN" })
+  }
+
+  const isPreflight = ({ headers, method }: Asked): boolean =>
+    method === "OPTIONS" && headers["origin"] !== undefined && headers["access-control-request-method"] !== undefined
+
+  const refuse = (request: Asked): StreamError | undefined =>
+    hosts(request.headers["host"]) ?? judgeOrigin(request) ??
+      (isPreflight(request) ? undefined : judgeToken(request) ?? judgeUrl(request))
+
+  const plain = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
+  // Caches must know that the answer to another origin has other headers.
+  const varied = origins.size === 0 ? plain : { ...plain, vary: "Origin" }
+
+  return {
+    refuse,
+    answer: (request) => {
+      const refusal = refuse(request)
+      if (refusal !== undefined) return Reply.problem(request, refusal)
+      return isPreflight(request) ? HttpServerResponse.empty({ status: 204, headers: preflightHeaders }) : undefined
+    },
+    headers: ({ headers, url }) => {
+      const { host, origin } = headers
+      if (origin === undefined || isOwn(origin, host) || !(origins.has(origin) || isIngest(url))) return varied
+      return {
+        ...plain,
+        vary: "Origin",
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": exposedHeaders
+      }
+    },
+    judgeIngest: (token) =>
+      isIngestToken === undefined
+        ? new Forbidden({ reason: "This server takes nothing at /in/: MILLSTREAM_INGEST_TOKEN is not set" })
+        : isIngestToken(token)
+        ? undefined
+        : new Unauthorized({ reason: "The token in the URL is not this server's MILLSTREAM_INGEST_TOKEN" })
+  }
+}
+
+/** The router passes over what it cannot decode, so that it would look like a page that does not exist. */
+const judgeUrl = ({ method, url }: Asked): InvalidPath | InvalidRequest | undefined => {
+  if (url.includes("%")) {
+    const query = url.indexOf("?")
+    try {
+      decodeURI(query < 0 ? url : url.slice(0, query))
+    } catch {
+      // Not shown, since a token may be in it.
+      return new InvalidPath({ path: "", reason: "it is not percent-encoded text" })
+    }
+  }
+  return routed.has(method) ? undefined : new InvalidRequest({ reason: "No route takes this method" })
+}
+const routed = new Set(["GET", "POST", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH"])
+
+/** Judges every request of the router, and adds what every answer carries. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | ServiceConfig> = HttpRouter.use(
+  Effect.fnUntraced(function*(router) {
+    const access = make(yield* ServiceConfig)
+    yield* router.addGlobalMiddleware((handler) =>
+      Effect.withFiber((fiber) => {
+        const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+        const answer = access.answer(request)
+        return Effect.map(
+          answer === undefined ? handler : Effect.succeed(answer),
+          HttpServerResponse.setHeaders(access.headers(request))
+        )
+      })
+    )
+  })
+)
+
+/** No span tells of requests whose URL holds a token. */
+export const layerTracing: Layer.Layer<never> = Layer.succeed(
+  HttpMiddleware.TracerDisabledWhen,
+  ({ url }) => isIngest(url)
+)

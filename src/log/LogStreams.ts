@@ -1,0 +1,175 @@
+/**
+ * `Streams` in the process of the log: what a client asks over HTTP, without HTTP. A body has no bound here
+ * but the log's own.
+ */
+import { DateTime, Effect, Layer, Option, Result, Schema, Stream } from "effect"
+import * as Control from "../domain/ControlEvent.ts"
+import { EventInput, Metadata, Offset } from "../domain/Event.ts"
+import type * as EventType from "../domain/EventType.ts"
+import * as EventText from "../domain/EventText.ts"
+import { InvalidEvent, InvalidPath, InvalidRequest, NotFound } from "../domain/StreamError.ts"
+import type { Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as Path from "../domain/StreamPath.ts"
+import type { StreamState } from "../domain/StreamState.ts"
+import type { Read, ReadOptions, ReadWithinOptions } from "../domain/Streams.ts"
+import { Streams } from "../domain/Streams.ts"
+import type { Limit } from "../domain/TokenBucket.ts"
+import * as Typed from "../domain/Typed.ts"
+import type { Head } from "./CoreState.ts"
+import { Directory, maxChildren } from "./Directory.ts"
+import { EventStore } from "./EventStore.ts"
+import { Growth } from "./Growth.ts"
+import { PrefixTail, start } from "./PrefixTail.ts"
+import { Tail } from "./Tail.ts"
+
+export interface Options {
+  /** The breaker of streams that configure none. */
+  readonly breaker: Limit | "off"
+}
+
+const parsePath = (text: string): Effect.Effect<StreamPath, InvalidPath> =>
+  Path.is(text)
+    ? Effect.succeed(text)
+    : Effect.fail(new InvalidPath({ path: text, reason: Path.problem(text) ?? "it is no path" }))
+
+const decodeInput = Schema.decodeUnknownResult(EventInput)
+
+/** The event as the log takes it, judged as one that came over HTTP is. */
+const propose = (input: EventInput): Effect.Effect<EventText.Proposed, InvalidEvent> => {
+  const decoded = decodeInput(input)
+  if (Result.isFailure(decoded)) {
+    return Effect.fail(new InvalidEvent({ reason: decoded.failure.message.replaceAll(/\s+/g, " ") }))
+  }
+  const proposed = EventText.propose(decoded.success)
+  const wrong = Control.judge(proposed)
+  return wrong === undefined ? Effect.succeed(proposed) : Effect.fail(wrong)
+}
+
+const maxBatch = 1_000
+
+const make = Effect.fnUntraced(function*(options: Options) {
+  const store = yield* EventStore
+  const growth = yield* Growth
+  const directory = yield* Directory
+
+  const appendAll = Effect.fnUntraced(function*(text: string, inputs: ReadonlyArray<EventInput>) {
+    const path = yield* parsePath(text)
+    if (inputs.length === 0 || inputs.length > maxBatch) {
+      return yield* new InvalidRequest({ reason: `Append 1 to ${maxBatch} events at once, not ${inputs.length}` })
+    }
+    const keys = inputs.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
+    if (new Set(keys).size < keys.length) {
+      return yield* new InvalidRequest({ reason: "The same idempotencyKey is given twice in one batch" })
+    }
+    const events = yield* Effect.forEach(inputs, propose)
+    const { lines } = yield* store.append({ path, events })
+    return lines.map(EventText.decode)
+  })
+
+  const begin = Effect.fnUntraced(function*(path: StreamPath, options: ReadOptions<EventType.Any>) {
+    const { after = "start", last } = options
+    if (last === undefined && typeof after === "number") return after
+    if (last === undefined && after === "start") return 0
+    const head = Option.match(yield* directory.describe(path), { onNone: () => 0, onSome: ({ offset }) => offset })
+    return Math.max(0, head - (last ?? 0))
+  })
+
+  /** Decoded events, at most so many, from their lines. */
+  const typed = <T extends EventType.Any, E>(
+    lines: Stream.Stream<EventText.JsonText, E>,
+    { limit, types }: ReadWithinOptions<T>
+  ): Stream.Stream<Read<T>, E> => {
+    const decode = Typed.decoder(types)
+    const events = Stream.filterMap(lines, (line) => Result.fromOption(decode(EventText.decode(line)), () => undefined))
+    return limit === undefined ? events : Stream.take(events, limit)
+  }
+
+  const follow = <T extends EventType.Any>(text: string, options: ReadOptions<T>, live: boolean) =>
+    typed(
+      Stream.unwrap(Effect.gen(function*() {
+        const path = yield* parsePath(text)
+        const after = yield* begin(path, options)
+        const tail = new Tail(store, growth, path, { after, types: namesOf(options.types), live })
+        return linesOf(tail, ({ lines }) => lines)
+      })),
+      options
+    )
+
+  return Streams.of({
+    append: (path, event) => Effect.flatMap(appendAll(path, [event]), ([first]) =>
+      first === undefined ? Effect.die("An append returned no event") : Effect.succeed(first)),
+    appendAll,
+    read: (path, options = {}) => follow(path, options, false),
+    tail: (path, options = {}) => follow(path, options, true),
+    tailWithin: (prefix, options = {}) =>
+      typed(
+        Stream.unwrap(Effect.map(parsePath(prefix), (path) => {
+          const tail = new PrefixTail(store, growth, path, { after: start, types: namesOf(options.types) })
+          return linesOf(tail, ({ lines }) => lines.map(({ line }) => line))
+        })),
+        options
+      ),
+    state: Effect.fnUntraced(function*(text) {
+      const path = yield* parsePath(text)
+      const head = yield* directory.describe(path)
+      if (Option.isNone(head)) return yield* new NotFound({ reason: `${path} was never written to` })
+      return stateOf(path, head.value, options.breaker)
+    }),
+    children: Effect.fnUntraced(function*(text, { after, limit = maxChildren, recursive = false } = {}) {
+      const path = yield* parsePath(text)
+      const from = after === undefined ? undefined : yield* parsePath(after)
+      const children = yield* directory.children(path, { after: from, limit, recursive })
+      return children.map((child) => ({ ...child, ...timesOf(child), head: Offset.make(child.head) }))
+    }),
+    delete: Effect.fnUntraced(function*(text, { recursive = false } = {}) {
+      return yield* store.remove(yield* parsePath(text), { recursive })
+    })
+  })
+})
+
+/** What a tail steps through, as lines; it ends with the tail, and closes it with itself. */
+const linesOf = <Page>(
+  tail: {
+    readonly next: Effect.Effect<
+      { readonly _tag: "Events"; readonly page: Page } | { readonly _tag: "CaughtUp" | "Deleted" | "End" | "Full" },
+      Unavailable
+    >
+    readonly close: () => void
+  },
+  lines: (page: Page) => ReadonlyArray<EventText.JsonText>
+): Stream.Stream<EventText.JsonText, Unavailable> =>
+  Stream.paginate(tail, () =>
+    Effect.map(tail.next, (step) => {
+      const isOver = step._tag === "Deleted" || step._tag === "End"
+      return [step._tag === "Events" ? lines(step.page) : [], isOver ? Option.none() : Option.some(tail)] as const
+    })).pipe(Stream.ensuring(Effect.sync(() => tail.close())))
+
+const namesOf = (types: ReadonlyArray<EventType.Any> | undefined): ReadonlyArray<string> | undefined =>
+  types === undefined || types.length === 0 ? undefined : types.map(({ type }) => type)
+
+const timesOf = ({ createdAt, updatedAt }: { readonly createdAt: number; readonly updatedAt: number }) => ({
+  createdAt: DateTime.makeUnsafe(createdAt),
+  updatedAt: DateTime.makeUnsafe(updatedAt)
+})
+
+const decodeMetadata = Schema.decodeUnknownSync(Schema.fromJsonString(Metadata))
+
+/** A stream's state as its value; `breaker` is that of streams that configure none. */
+const stateOf = (path: StreamPath, head: Head, breaker: Limit | "off"): StreamState => {
+  const { core } = head
+  const limit = core.breaker === "default" ? breaker : core.breaker
+  return {
+    path,
+    head: Offset.make(head.offset),
+    ...timesOf(head),
+    ...(head.exists ? {} : { deletedAt: DateTime.makeUnsafe(head.updatedAt) }),
+    metadata: decodeMetadata(core.metadata),
+    paused: core.paused === null ? null : { ...core.paused, pausedAt: DateTime.makeUnsafe(core.paused.pausedAt) },
+    circuitBreaker: limit === "off" ? { enabled: false } : { enabled: true, ...limit }
+  }
+}
+
+/** `Streams` over the log in scope. */
+export const layer = (options: Options): Layer.Layer<Streams, never, EventStore | Directory | Growth> =>
+  Layer.effect(Streams, make(options))

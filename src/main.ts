@@ -1,0 +1,101 @@
+/**
+ * The service, in the order an event travels: it arrives over HTTP, the log records and announces it, tails
+ * hear of it. Everything is configured in `ServiceConfig`.
+ */
+import { NodeHttpServer, NodeServices } from "@effect/platform-node"
+import { Console, Effect, Layer } from "effect"
+import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
+import { Otlp, PrometheusMetrics } from "effect/observability"
+import { createServer } from "node:http"
+import * as Database from "./Database.ts"
+import * as Access from "./http/Access.ts"
+import * as AppendHandlers from "./http/AppendHandlers.ts"
+import * as ChildrenHandlers from "./http/ChildrenHandlers.ts"
+import * as DeleteHandlers from "./http/DeleteHandlers.ts"
+import * as Docs from "./http/Docs.ts"
+import * as Guide from "./http/Guide.ts"
+import * as HealthHandlers from "./http/HealthHandlers.ts"
+import { Heartbeat } from "./http/Heartbeat.ts"
+import * as ReadHandlers from "./http/ReadHandlers.ts"
+import * as Routing from "./http/Routing.ts"
+import * as StateHandlers from "./http/StateHandlers.ts"
+import * as TypesHandlers from "./http/TypesHandlers.ts"
+import { Growth } from "./log/Growth.ts"
+import * as LogStreams from "./log/LogStreams.ts"
+import * as PgEventStore from "./log/PgEventStore.ts"
+import * as Opening from "./Opening.ts"
+import { ServiceConfig } from "./ServiceConfig.ts"
+import type { Settings } from "./ServiceConfig.ts"
+
+/** How long open answers may take to end when the service stops; tails never would. */
+const gracefulShutdownTimeout = "500 millis"
+/** Milliseconds for a request's headers: a sender that is slower holds a socket for nothing. */
+const headersTimeout = 10_000
+
+/** An event arrives, or a reader. */
+export const routes = Layer.mergeAll(
+  Access.layer,
+  AppendHandlers.layer,
+  ReadHandlers.layer,
+  StateHandlers.layer,
+  ChildrenHandlers.layer,
+  DeleteHandlers.layer,
+  TypesHandlers.layer,
+  HealthHandlers.layer,
+  Guide.layer,
+  Docs.layer,
+  PrometheusMetrics.layerHttp({ path: "/metrics" }),
+  Routing.layer
+).pipe(Layer.provide(Heartbeat.layer))
+
+/** The log records it and says so: over the `PgClient` in scope, the one of `DATABASE_URL`, or a Postgres of its own. */
+const Log = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: breaker }) =>
+  LogStreams.layer({ breaker }).pipe(
+    Layer.provideMerge(PgEventStore.layer({ breaker })),
+    Layer.provideMerge(Growth.layer),
+    Layer.provideMerge(Database.layer)
+  )))
+
+/** Where the service is reached, told to whoever started it and to a second one that wants its data. */
+const Opened = Layer.effectDiscard(Effect.gen(function*() {
+  const { address } = yield* HttpServer.HttpServer
+  const url = Opening.urlOf(address)
+  yield* Effect.flatMap(Database.Database, ({ announce }) => announce(url))
+  yield* Console.log(Opening.text(url))
+}))
+
+/** Requests come in on a port, and the service tells where. */
+const Http = Layer.unwrap(Effect.gen(function*() {
+  const settings = yield* ServiceConfig
+  const refusal = Access.judgeBinding(settings)
+  if (refusal !== undefined) return yield* new Opening.Refused({ message: refusal })
+  const requestTimeout = settings.requestSeconds * 1_000
+  return Layer.merge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config }), Opened).pipe(
+    Layer.provide(Access.layerTracing),
+    Layer.provide(NodeHttpServer.layer(
+      () => createServer({ requestTimeout, headersTimeout: Math.min(headersTimeout, requestTimeout) }),
+      { host: settings.host, port: settings.port, gracefulShutdownTimeout }
+    ))
+  )
+}))
+
+/** Traces, metrics and logs go where `OTEL_EXPORTER_OTLP_ENDPOINT` says. */
+const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) =>
+  otlpEndpoint === undefined
+    ? Layer.empty
+    : Otlp.layerJson({ baseUrl: otlpEndpoint, resource: { serviceName: "millstream" } }).pipe(
+      Layer.provide(FetchHttpClient.layer)
+    )))
+
+const headless = Log.pipe(Layer.provide(Observability), Layer.provide(NodeServices.layer))
+const whole = Http.pipe(Layer.provideMerge(Log), Layer.provide(Observability), Layer.provide(NodeServices.layer))
+
+/** The log and `Streams` without a port, configured from the environment. */
+export const layerHeadless = headless.pipe(Layer.provide(ServiceConfig.layer))
+
+/** The whole service, configured from the environment; it serves for as long as it is in scope. */
+export const layer = whole.pipe(Layer.provide(ServiceConfig.layer))
+
+/** The whole service with these settings, and the defaults for the rest. */
+export const layerOptions = (settings: Partial<Settings>) =>
+  whole.pipe(Layer.provide(ServiceConfig.layerOptions(settings)))
