@@ -161,7 +161,12 @@ const table = {
     lowerCaseList("names of headers", (entry) => /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(entry))
   ),
   // Each holds a socket and at most one page of history.
-  maxTails: setting("MILLSTREAM_MAX_TAILS", "10000", "Tails open at a time; more are answered 503", wholeNumber(1, 1_000_000)),
+  maxTails: setting(
+    "MILLSTREAM_MAX_TAILS",
+    "10000",
+    "Tails open at a time; more are answered 503",
+    wholeNumber(1, 1_000_000)
+  ),
   // A slow sender holds a socket and what it has sent: enough for 8 MiB over a bad line.
   requestSeconds: setting(
     "MILLSTREAM_REQUEST_SECONDS",
@@ -220,5 +225,6 @@ export class ServiceConfig extends Context.Service<ServiceConfig, Settings>()("m
   /** From the environment. */
   static readonly layer = Layer.effect(ServiceConfig, config)
   /** The defaults, except what is given. */
-  static readonly layerOptions = (options: Partial<Settings>) => Layer.succeed(ServiceConfig, { ...defaults, ...options })
+  static readonly layerOptions = (options: Partial<Settings>) =>
+    Layer.succeed(ServiceConfig, { ...defaults, ...options })
 }

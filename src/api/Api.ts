@@ -9,8 +9,8 @@ export class Api extends HttpApi.make("millstream").add(StreamsApi, InspectApi, 
   OpenApi.annotations({
     title: "Millstream",
     version: "1",
-    description: "Append-only event streams at URLs, on a Postgres log. Errors are problem documents (RFC 9457) whose " +
-      "`_tag` names the error. An unknown query parameter is refused, naming the nearest. JSON is printed on several " +
-      "lines for curl, and with `?pretty`."
+    description: "Append-only event streams at URLs, on a Postgres log. Errors are problem documents (RFC 9457) " +
+      "whose `_tag` names the error. An unknown query parameter is refused, naming the nearest. JSON is printed on " +
+      "several lines for curl, and with `?pretty`."
   })
 ).annotateMerge(Documentation.withToken) {}

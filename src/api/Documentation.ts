@@ -68,7 +68,8 @@ const isList = (value: unknown): boolean => Predicate.isReadonlyObject(value) &&
 /** What the schema says of a parameter belongs to the parameter. */
 const hoist = (parameter: OpenApi.OpenAPISpecParameter): OpenApi.OpenAPISpecParameter => {
   const description = notesOf(parameter.schema).find(isNote)?.description
-  return { ...parameter, schema: withoutNotes(parameter.schema), ...(description === undefined ? undefined : { description }) }
+  const schema = withoutNotes(parameter.schema)
+  return description === undefined ? { ...parameter, schema } : { ...parameter, schema, description }
 }
 
 const notesOf = (schema: object): ReadonlyArray<unknown> =>

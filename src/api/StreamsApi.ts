@@ -76,8 +76,8 @@ const appendErrors = [
 const formats = [
   text(
     "text/event-stream",
-    "A frame an event: `id:` the offset (of `/**` a cursor), `data:` the event as JSON. `retry: 1000` comes first and a " +
-      "comment every 15 s; `event: caught-up` and `event: deleted` tell of the stream itself."
+    "A frame an event: `id:` the offset (of `/**` a cursor), `data:` the event as JSON. `retry: 1000` comes first " +
+      "and a comment every 15 s; `event: caught-up` and `event: deleted` tell of the stream itself."
   ),
   Schema.Array(Event),
   text(ndjsonType, "A line of JSON an event"),
@@ -98,11 +98,11 @@ export class StreamsApi extends HttpApiGroup.make("streams").add(
   }).annotateMerge(Documentation.endpoint({
     query: AppendQuery,
     summary: "Append an event, a batch, or anything else",
-    description: "A JSON or YAML object with a string `type` and no key other than those of an event is that event. An " +
-      "array of such objects, NDJSON of them, or YAML documents in a row are recorded in order and together, up to " +
-      `${maxBatch}. Anything else is kept as one \`webhook/received\` event, or with \`?as=TYPE\` as the payload of that ` +
-      "type. The answer comes once Postgres has committed: 201 with what was recorded, or 200 with the original where " +
-      "every idempotency key is known. The first append makes the stream and those above it."
+    description: "A JSON or YAML object with a string `type` and no key other than those of an event is that event. " +
+      "An array of such objects, NDJSON of them, or YAML documents in a row are recorded in order and together, up " +
+      `to ${maxBatch}. Anything else is kept as one \`webhook/received\` event, or with \`?as=TYPE\` as the payload ` +
+      "of that type. The answer comes once Postgres has committed: 201 with what was recorded, or 200 with the " +
+      "original where every idempotency key is known. The first append makes the stream and those above it."
   })),
   HttpApiEndpoint.get("read", "/api/streams/:path", {
     params: PathParams,
@@ -144,8 +144,8 @@ export class StreamsApi extends HttpApiGroup.make("streams").add(
   }).annotateMerge(Documentation.endpoint({
     query: DeleteQuery,
     summary: "Delete the events of a stream",
-    description: "Its tails end, its parent receives `stream/child-deleted`. Offsets are never used again: a path that " +
-      "is written again goes on after its old head. Empty where there was nothing."
+    description: "Its tails end, its parent receives `stream/child-deleted`. Offsets are never used again: a path " +
+      "that is written again goes on after its old head. Empty where there was nothing."
   })),
   HttpApiEndpoint.post("ingest", "/in/:token/:path", {
     params: Schema.Struct({ token: Schema.String, path: StreamPath }),

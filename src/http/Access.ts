@@ -21,6 +21,9 @@ export interface Asked extends Reply.Asked {
 /** Where senders append who cannot send headers. */
 export const ingestPrefix = "/in/"
 
+/** The token in `/in/<token>/<path>`; it needs no decoding, since only signs that stand plain in a URL are taken. */
+export const ingestTokenIn = (url: string): string => /^\/in\/([^/?;#]*)/.exec(url)?.[1] ?? ""
+
 const isIngest = (url: string): boolean => url.startsWith(ingestPrefix)
 const isHealth = (url: string): boolean => url === "/health" || url.startsWith("/health?")
 
@@ -30,10 +33,10 @@ export type Terms = Pick<Settings, "host" | "token" | "ingestToken" | "allowedHo
 export const judgeBinding = ({ host, token }: Pick<Settings, "host" | "token">): string | undefined =>
   token !== undefined || Host.isLoopback(host)
     ? undefined
-    : `HOST=${host} can be reached from other machines, so it needs a token: set MILLSTREAM_TOKEN to a long random text, ` +
-      "or HOST=127.0.0.1 to be reached from this machine only"
+    : `HOST=${host} can be reached from other machines, so it needs a token: set MILLSTREAM_TOKEN to a long random ` +
+      "text, or HOST=127.0.0.1 to be reached from this machine only"
 
-/** How long a browser remembers a preflight, in seconds: an hour saves the requests, and a change is seen within a day. */
+/** How long a browser remembers a preflight, in seconds: long enough to save most, short enough to see a change. */
 const preflightSeconds = 3_600
 
 const preflightHeaders = {
@@ -64,7 +67,7 @@ export const make = (terms: Terms): Access => {
   const isIngestToken = terms.ingestToken === undefined ? undefined : Secret.judge(Redacted.value(terms.ingestToken))
 
   const isOwn = (origin: string, host: string | undefined): boolean =>
-    host !== undefined && origin.length - host.length <= 8 && (origin === `http://${host}` || origin === `https://${host}`)
+    host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)
 
   const judgeOrigin = ({ headers, method, url }: Asked): Forbidden | undefined => {
     const { host, origin } = headers
@@ -144,7 +147,7 @@ const judgeUrl = ({ method, url }: Asked): InvalidPath | InvalidRequest | undefi
 }
 const routed = new Set(["GET", "POST", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH"])
 
-/** Judges every request of the router, and adds what every answer carries. */
+/** Judges every request of the router, and adds what every answer carries; reads, which write their own, add it too. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | ServiceConfig> = HttpRouter.use(
   Effect.fnUntraced(function*(router) {
     const access = make(yield* ServiceConfig)

@@ -23,7 +23,8 @@ export const make = (terms: { readonly host: string; readonly allowedHosts: Read
   const isOwnAddress = (name: string): boolean => wildcard.has(terms.host) && isIP(name.replace(/^\[|\]$/g, "")) > 0
   const isAccepted = (host: string): boolean => {
     const name = nameOf(host)
-    return isLoopback(name) || name === bound || allowed.has(name) || allowed.has(host.toLowerCase()) || isOwnAddress(name)
+    return isLoopback(name) || name === bound || isOwnAddress(name) ||
+      allowed.has(name) || allowed.has(host.toLowerCase())
   }
   // Nearly all requests name the same host.
   let last: string | undefined

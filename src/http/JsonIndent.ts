@@ -1,6 +1,6 @@
 /**
  * JSON on several lines, for people. The text is indented and never parsed, so numbers, strings and duplicate names
- * stay as they are spelled. Takes valid JSON without white space outside strings.
+ * stay as they are spelled. Takes valid JSON; white space in it is replaced, but in what is too deep for lines.
  */
 import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
@@ -12,33 +12,32 @@ export const maxDepth = 16
 export const indent = (text: JsonText): string => {
   const parts: Array<string> = []
   let depth = 0
-  let i = 0
+  let i = Json.skipSpace(text, 0)
   while (i < text.length) {
     const sign = text[i]
+    let end = i + 1
     if (sign === "{" || sign === "[") {
-      const next = text[i + 1]
-      const end = next === "}" || next === "]" ? i + 2 : depth === maxDepth ? containerEnd(text, i) : undefined
-      if (end === undefined) {
-        parts.push(sign, lineBreak(++depth))
-        i += 1
-      } else {
+      const first = Json.skipSpace(text, end)
+      if (text[first] === "}" || text[first] === "]") {
+        end = first + 1
+        parts.push(sign === "{" ? "{}" : "[]")
+      } else if (depth === maxDepth) {
+        end = containerEnd(text, i)
         parts.push(text.slice(i, end))
-        i = end
+      } else {
+        parts.push(sign, lineBreak(++depth))
       }
     } else if (sign === "}" || sign === "]") {
       parts.push(lineBreak(--depth), sign)
-      i += 1
     } else if (sign === ",") {
       parts.push(",", lineBreak(depth))
-      i += 1
     } else if (sign === ":") {
       parts.push(": ")
-      i += 1
     } else {
-      const end = sign === "\"" ? Json.stringEnd(text, i) : Json.atomEnd(text, i)
+      end = sign === "\"" ? Json.stringEnd(text, i) : Json.atomEnd(text, i)
       parts.push(text.slice(i, end))
-      i = end
     }
+    i = Json.skipSpace(text, end)
   }
   parts.push("\n")
   return parts.join("")

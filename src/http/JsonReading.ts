@@ -4,7 +4,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { JsonText } from "../domain/EventText.ts"
 import type { Unavailable } from "../domain/StreamError.ts"
-import { Outlet } from "./Outlet.ts"
+import { Chunk, Outlet } from "./Outlet.ts"
 import * as Reply from "./Reply.ts"
 import type { Source } from "./Source.ts"
 
@@ -54,11 +54,11 @@ export const respond = (
         ...options.headers
       })
       if (request.method === "HEAD") return
-      yield* outlet.send(`[${whole.join(",\n")}`)
+      yield* outlet.send(new Chunk(`[${whole.join(",\n")}`))
       for (let lines = yield* next; lines.length > 0; lines = yield* next) {
-        yield* outlet.send(`,\n${lines.join(",\n")}`)
+        yield* outlet.send(new Chunk(`,\n${lines.join(",\n")}`))
       }
-      yield* outlet.send("]\n")
+      yield* outlet.send(new Chunk("]\n"))
     }).pipe(
       Effect.catchTag("ReaderGone", () => Effect.void),
       Effect.onExit((exit) => Effect.sync(() => exit._tag === "Success" ? outlet.end() : outlet.destroy())),

@@ -1,6 +1,6 @@
 /**
- * The answer to a reader, written straight to its socket: a live page goes from the appender's turn to a
- * thousand sockets without a fiber in between. Holds at most one page beside what the socket holds.
+ * The answer to a reader, written straight to its socket in frames of our own: a live page goes from the
+ * appender's turn to a thousand sockets as one buffer, without a fiber in between. Holds at most one page beside what the socket holds.
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Data, Effect } from "effect"
@@ -12,6 +12,32 @@ const drainTime = "30 seconds"
 
 /** The reader has gone, or took nothing for too long. */
 export class ReaderGone extends Data.TaggedError("ReaderGone") {}
+
+/** Text for sockets, framed once as a chunk of HTTP/1.1 however many of them get it. */
+export class Chunk {
+  readonly framed: Buffer
+  private readonly start: number
+
+  constructor(text: string) {
+    const length = Buffer.byteLength(text)
+    const size = `${length.toString(16)}\r\n`
+    this.start = size.length
+    this.framed = Buffer.allocUnsafe(size.length + length + 2)
+    this.framed.write(size, 0, "latin1")
+    this.framed.write(text, size.length, "utf8")
+    this.framed.write("\r\n", size.length + length, "latin1")
+  }
+
+  /** Without its frame: for HTTP/1.0. */
+  get plain(): Buffer {
+    return this.framed.subarray(this.start, -2)
+  }
+
+  /** A frame without content would end the answer. */
+  get isEmpty(): boolean {
+    return this.framed.length === this.start + 2
+  }
+}
 
 export class Outlet {
   private readonly response: ServerResponse
@@ -28,8 +54,11 @@ export class Outlet {
   }
 
   /** False where the socket wants no more until it has drained. */
-  write(chunk: string | Buffer): boolean {
-    return chunk.length === 0 || (this.isOpen && this.response.write(chunk))
+  write(chunk: Chunk): boolean {
+    if (chunk.isEmpty) return true
+    if (!this.isOpen) return false
+    const { chunkedEncoding, socket } = this.response
+    return chunkedEncoding && socket !== null ? socket.write(chunk.framed) : this.response.write(chunk.plain)
   }
 
   get isOpen(): boolean {
@@ -45,17 +74,18 @@ export class Outlet {
   readonly drained: Effect.Effect<void, ReaderGone> = Effect.callback<void, ReaderGone>((resume) => {
     const { response } = this
     if (!this.isOpen) return resume(Effect.fail(new ReaderGone()))
-    if (!response.writableNeedDrain) return resume(Effect.void)
+    const drains = response.socket ?? response
+    if (!drains.writableNeedDrain) return resume(Effect.void)
     const onDrain = () => resume(Effect.void)
-    response.once("drain", onDrain)
-    return Effect.sync(() => response.off("drain", onDrain))
+    drains.once("drain", onDrain)
+    return Effect.sync(() => drains.off("drain", onDrain))
   }).pipe(
     Effect.timeoutOrElse({ duration: drainTime, orElse: () => Effect.fail(new ReaderGone()) }),
     Effect.tapError(() => Effect.sync(() => this.response.destroy()))
   )
 
   /** Writes and waits for room. */
-  send(chunk: string | Buffer): Effect.Effect<void, ReaderGone> {
+  send(chunk: Chunk): Effect.Effect<void, ReaderGone> {
     return Effect.suspend(() => this.write(chunk) ? Effect.void : this.drained)
   }
 

@@ -26,7 +26,8 @@ export const decoder = <S extends QuerySchema>(
       given.set(name, value)
     }
     return Result.mapError(decodeFields(Object.fromEntries(given)), ({ issue, message }) => {
-      const name = String(locate(issue).issues[0]?.path?.[0] ?? "")
+      const at = locate(issue).issues[0]?.path?.[0]
+      const name = typeof at === "string" ? at : ""
       const field = schema.fields[name]
       const reason = field === undefined ? message.replaceAll(/\s+/g, " ") : wrong(name, field, given.get(name))
       return new InvalidRequest({ reason })
@@ -40,7 +41,7 @@ export const decoder = <S extends QuerySchema>(
   }
 }
 
-/** The value of a URL's query. For routes that are called often, `decoder` prepares this once. */
+/** The value of a URL's query. It compiles the schema each time, which takes milliseconds: routes use `decoder`. */
 export const decode = <S extends QuerySchema>(schema: S, url: string): Result.Result<S["Type"], InvalidRequest> =>
   decoder(schema)(url)
 

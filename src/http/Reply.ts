@@ -1,5 +1,6 @@
 /** Answers in JSON: on one line for programs, indented for people. */
 import { Effect } from "effect"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { JsonText } from "../domain/EventText.ts"
 import type { StreamError } from "../domain/StreamError.ts"
@@ -25,11 +26,18 @@ export const isPretty = (request: Asked): boolean => {
 
 /** Minified JSON text as the answer. */
 export const json = (request: Asked, text: JsonText, status = 200): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(isPretty(request) ? JsonIndent.indent(text) : text, { status, contentType: "application/json" })
+  HttpServerResponse.text(isPretty(request) ? JsonIndent.indent(text) : text, {
+    status,
+    contentType: "application/json"
+  })
 
 /** A problem document as the answer. */
-export const problem = (request: Asked, error: StreamError): HttpServerResponse.HttpServerResponse =>
-  Problem.toResponse(error, { pretty: isPretty(request) })
+export const problem = (request: Asked, error: StreamError): HttpServerResponse.HttpServerResponse => {
+  const response = Problem.toResponse(error)
+  if (!isPretty(request)) return response
+  const text = JsonIndent.indent(JSON.stringify(Problem.toDocument(error)))
+  return HttpServerResponse.setBody(response, HttpBody.text(text, Problem.contentType))
+}
 
 /** What an effect comes to as the answer: its JSON text, or its error as a problem document. */
 export const answer = <R>(

@@ -8,7 +8,6 @@ import { Api } from "../api/Api.ts"
 import * as Problem from "../api/Problem.ts"
 import { nearest } from "../domain/Nearest.ts"
 import { NotFound } from "../domain/StreamError.ts"
-import * as Access from "./Access.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 import * as Reply from "./Reply.ts"
 
@@ -57,11 +56,11 @@ const nearestTo = (path: string): string | undefined =>
 
 const notFound = (request: Reply.Asked): HttpServerResponse.HttpServerResponse => {
   const path = pathOf(request.url)
-  // What is written after /in/ may be a token.
-  const shown = path.startsWith(Access.ingestPrefix) ? "at this path" : `at ${path.slice(0, longestShown)}`
+  // No token is shown: whatever begins with /in/ has a route.
+  const shown = path.slice(0, longestShown)
   return Reply.problem(
     request,
-    new NotFound({ reason: `There is nothing ${shown}. Did you mean ${nearestTo(path)}? The guide is at /` })
+    new NotFound({ reason: `There is nothing at ${shown}. Did you mean ${nearestTo(path)}? The guide is at /` })
   )
 }
 

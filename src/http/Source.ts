@@ -7,6 +7,7 @@ import type { Cursor as LogCursor, Page } from "../log/EventStore.ts"
 import type { PrefixTail } from "../log/PrefixTail.ts"
 import type { Tail } from "../log/Tail.ts"
 import * as Cursor from "./Cursor.ts"
+import { Chunk } from "./Outlet.ts"
 import type { Place, ReadFormat } from "./ReadFormat.ts"
 
 export interface Entry {
@@ -18,7 +19,7 @@ export interface Entry {
 export interface Batch {
   readonly lines: ReadonlyArray<JsonText>
   /** Its events in a format, one after the other. */
-  readonly chunk: (format: ReadFormat) => Buffer
+  readonly chunk: (format: ReadFormat) => Chunk
   readonly first: (count: number) => Batch
 }
 
@@ -38,7 +39,7 @@ export interface Source {
 
 const ofEntries = (entries: ReadonlyArray<Entry>): Batch => ({
   lines: entries.map(({ line }) => line),
-  chunk: (format) => Buffer.from(entries.map(({ id, line }) => format.event(id, line)).join("")),
+  chunk: (format) => new Chunk(entries.map(({ id, line }) => format.event(id, line)).join("")),
   first: (count) => ofEntries(entries.slice(0, count))
 })
 
@@ -46,7 +47,7 @@ const ofEntries = (entries: ReadonlyArray<Entry>): Batch => ({
 const ofPage = (page: Page): Batch => {
   const known = batches.get(page)
   if (known !== undefined) return known
-  const chunks = new Map<ReadFormat, Buffer>()
+  const chunks = new Map<ReadFormat, Chunk>()
   const entries = () => page.lines.map((line) => ({ id: String(offsetOf(line)), line }))
   const batch: Batch = {
     lines: page.lines,

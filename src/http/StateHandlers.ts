@@ -21,12 +21,13 @@ const isoTime = (millis: number): string => new Date(millis).toISOString()
 export const encode = (path: StreamPath, head: Head, breaker: Limit | "off"): JsonText => {
   const { core } = head
   const limit = core.breaker === "default" ? breaker : core.breaker
+  const circuitBreaker = limit === "off" ? { enabled: false } : { enabled: true, ...limit }
   const paused = core.paused === null ? null : { ...core.paused, pausedAt: isoTime(core.paused.pausedAt) }
   // A deleted stream was last changed by its deletion.
   const deleted = head.exists ? "" : `,"deletedAt":"${isoTime(head.updatedAt)}"`
   return `{"path":"${path}","head":${head.offset},"createdAt":"${isoTime(head.createdAt)}",` +
-    `"updatedAt":"${isoTime(head.updatedAt)}"${deleted},"metadata":${core.metadata},"paused":${JSON.stringify(paused)},` +
-    `"circuitBreaker":${JSON.stringify(limit === "off" ? { enabled: false } : { enabled: true, ...limit })}}`
+    `"updatedAt":"${isoTime(head.updatedAt)}"${deleted},"metadata":${core.metadata},` +
+    `"paused":${JSON.stringify(paused)},"circuitBreaker":${JSON.stringify(circuitBreaker)}}`
 }
 
 export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {

@@ -4,7 +4,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
-import { Outlet } from "./Outlet.ts"
+import { Chunk, Outlet } from "./Outlet.ts"
 import * as ReadFormat from "./ReadFormat.ts"
 import type { Batch, Source, Step } from "./Source.ts"
 
@@ -26,7 +26,7 @@ export const respond = (
   Effect.suspend(() => {
     const format = ReadFormat.formats[options.name === "text" ? "yaml" : options.name]
     const outlet = new Outlet(request)
-    const stopBeat = options.heartbeat.onBeat(() => outlet.isOpen && outlet.write(format.heartbeat))
+    const stopBeat = options.heartbeat.onBeat(() => outlet.isStarted && outlet.write(new Chunk(format.heartbeat)))
     // The first step comes before the headers: a log that is away is still a problem document then.
     return Effect.flatMap(source.next, (first) => {
       outlet.open({
@@ -60,7 +60,7 @@ const send = Effect.fnUntraced(function*(
   format: ReadFormat.ReadFormat,
   { limit, live }: Options
 ) {
-  yield* outlet.send(format.open)
+  yield* outlet.send(new Chunk(format.open))
   let left = limit ?? Number.POSITIVE_INFINITY
   // A tail that counts looks at each batch; any other takes it without being woken.
   if (limit === undefined) source.feed?.((batch: Batch) => outlet.write(batch.chunk(format)))
@@ -74,13 +74,13 @@ const send = Effect.fnUntraced(function*(
         break
       }
       case "CaughtUp":
-        yield* outlet.send(live || format.isFramed ? format.caughtUp(step.place) : "")
+        yield* outlet.send(new Chunk(live || format.isFramed ? format.caughtUp(step.place) : ""))
         break
       case "Full":
         yield* outlet.drained
         break
       case "Deleted":
-        return yield* outlet.send(format.deleted)
+        return yield* outlet.send(new Chunk(format.deleted))
       case "End":
         return
     }

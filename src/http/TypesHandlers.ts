@@ -1,8 +1,8 @@
 /** `GET /api/types` and `GET /api/types/{type}`: the events that mean something to the server. */
 import { Effect, Schema } from "effect"
 import { HttpRouter } from "effect/http"
-import { PlainQuery } from "../api/SystemApi.ts"
-import type { TypeDescription, TypeSummary } from "../api/SystemApi.ts"
+import { PlainQuery, TypeDescription } from "../api/SystemApi.ts"
+import type { TypeSummary } from "../api/SystemApi.ts"
 import * as ControlEvent from "../domain/ControlEvent.ts"
 import { nearest } from "../domain/Nearest.ts"
 import { NotFound } from "../domain/StreamError.ts"
@@ -19,18 +19,20 @@ const summarise = ({ appendedBy, description, eventType }: ControlEvent.Control)
   appendedBy
 })
 
+const decodeSchema = Schema.decodeSync(Schema.fromJsonString(TypeDescription.fields.schema))
+
 /** The JSON Schema of a type's payload, complete in itself. */
-const schemaOf = ({ eventType }: ControlEvent.Control): Schema.Json => {
+const schemaOf = ({ eventType }: ControlEvent.Control): TypeDescription["schema"] => {
   const { definitions, schema } = Schema.toJsonSchemaDocument(eventType.payload)
   const text = JSON.stringify({
     $schema: "https://json-schema.org/draft/2020-12/schema",
     ...schema,
     ...(Object.keys(definitions).length === 0 ? undefined : { $defs: definitions })
   })
-  return Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Json))(text)
+  return decodeSchema(text)
 }
 
-const describe = (control: ControlEvent.Control) => ({
+const describe = (control: ControlEvent.Control): TypeDescription => ({
   ...summarise(control),
   schema: schemaOf(control),
   example: { type: control.eventType.type, payload: control.example }

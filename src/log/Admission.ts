@@ -13,8 +13,8 @@ import { OffsetMismatch, StreamPaused } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as TokenBucket from "../domain/TokenBucket.ts"
-import type { CoreState, Head } from "./CoreState.ts"
-import { initial } from "./CoreState.ts"
+import type { Head } from "./CoreState.ts"
+import { CoreState, initial } from "./CoreState.ts"
 
 /** What an admission reads: the heads as they are after all that was admitted before it. */
 export interface Heads {
@@ -164,6 +164,8 @@ class Draft {
 const decodeReason = Schema.decodeUnknownSync(Schema.fromJsonString(Control.Paused.payload))
 const decodeBreaker = Schema.decodeUnknownSync(Schema.fromJsonString(Control.CircuitBreakerConfigured.payload))
 
+const sameBreaker = Schema.toEquivalence(CoreState.fields.breaker)
+
 /** Folds a control event; the others leave the core state as it is. */
 const fold = (core: CoreState, event: Recorded): CoreState => {
   switch (event.type) {
@@ -180,13 +182,11 @@ const fold = (core: CoreState, event: Recorded): CoreState => {
       return { ...core, metadata: JsonText.members(event.payload, ["metadata"])[0] ?? "{}" }
     case Control.CircuitBreakerConfigured.type: {
       const configured = decodeBreaker(event.payload)
-      return "capacity" in configured
-        ? {
-          ...core,
-          breaker: { capacity: configured.capacity, refillPerSecond: configured.refillPerSecond },
-          bucket: null
-        }
-        : { ...core, breaker: "off", bucket: null }
+      const breaker = "capacity" in configured
+        ? { capacity: configured.capacity, refillPerSecond: configured.refillPerSecond }
+        : "off"
+      // Said again it changes nothing: it must not refill the bucket.
+      return sameBreaker(core.breaker, breaker) ? core : { ...core, breaker, bucket: null }
     }
     default:
       return core

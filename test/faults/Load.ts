@@ -10,7 +10,7 @@ import type { Random } from "./Random.ts"
 import * as Traffic from "./Traffic.ts"
 
 /** Bounds of a load: enough to fill groups on a small machine, little enough to be checked at once. */
-const writers = 8
+const writers = 16
 const streams = 4
 const followers = 6
 /** Pause between two attempts with the same key. */

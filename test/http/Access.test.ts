@@ -127,7 +127,8 @@ describe("the origin", () => {
 
   it("may be any where anything is taken in", () => {
     const access = accessOf({})
-    const sent = request({ method: "POST", url: "/in/t/a", origin: "http://evil.example.com", "sec-fetch-site": "cross-site" })
+    const from = { origin: "http://evil.example.com", "sec-fetch-site": "cross-site" }
+    const sent = request({ method: "POST", url: "/in/t/a", ...from })
     assert.isUndefined(access.refuse(sent))
     assert.strictEqual(access.headers(sent)["access-control-allow-origin"], "http://evil.example.com")
     assert.strictEqual(access.headers(sent)["vary"], "Origin")
@@ -151,7 +152,8 @@ describe("the token", () => {
 
   it("is needed where the server has one", () => {
     assert.strictEqual(verdict({ token }, {}), "Unauthorized")
-    for (const authorization of ["Bearer wrong", "Bearer ", "correct-horse", "Basic correct-horse", "Bearer correct-hors"]) {
+    const wrong = ["Bearer wrong", "Bearer ", "correct-horse", "Basic correct-horse", "Bearer correct-hors"]
+    for (const authorization of wrong) {
       assert.strictEqual(verdict({ token }, { authorization }), "Unauthorized", authorization)
     }
     assert.strictEqual(verdict({ token }, { authorization: "Bearer correct-horse" }), "fine")
@@ -160,7 +162,9 @@ describe("the token", () => {
   })
 
   it("is not needed for health, nor where the URL has one", () => {
-    for (const url of ["/health", "/health?pretty", "/in/inbox/a"]) assert.strictEqual(verdict({ token }, { url }), "fine", url)
+    for (const url of ["/health", "/health?pretty", "/in/inbox/a"]) {
+      assert.strictEqual(verdict({ token }, { url }), "fine", url)
+    }
     for (const url of ["/healthy", "/health/", "/HEALTH", "/inbox/a", "/", "/metrics", "//in/a"]) {
       assert.strictEqual(verdict({ token }, { url }), "Unauthorized", url)
     }
@@ -173,6 +177,13 @@ describe("the token", () => {
     assert.strictEqual(access.judgeIngest("correct-horse")?._tag, "Unauthorized")
     assert.strictEqual(accessOf({ token }).judgeIngest("")?._tag, "Forbidden")
     assert.strictEqual(verdict({ token, ingestToken }, { authorization: "Bearer inbox" }), "Unauthorized")
+  })
+
+  it("is found in a URL", () => {
+    for (const url of ["/in/inbox/a/b", "/in/inbox", "/in/inbox/", "/in/inbox?as=x", "/in/inbox/%2Fa"]) {
+      assert.strictEqual(Access.ingestTokenIn(url), "inbox", url)
+    }
+    for (const url of ["/in//inbox", "/in/", "/other/inbox"]) assert.strictEqual(Access.ingestTokenIn(url), "", url)
   })
 
   it("is never repeated", () => {

@@ -23,14 +23,18 @@ describe("JsonIndent", () => {
   })
 
   it("indents scalars", () => {
-    for (const text of ["null", "-1.50", "\"a b\"", "{}", "[]"]) assert.strictEqual(JsonIndent.indent(text), `${text}\n`)
+    for (const text of ["null", "-1.50", "\"a b\"", "{}", "[]"]) {
+      assert.strictEqual(JsonIndent.indent(text), `${text}\n`)
+    }
   })
 
   it("leaves what is very deep on its line", () => {
     const deep = "[".repeat(512) + "1,{\"a\":\"]\"}" + "]".repeat(512)
     const indented = JsonIndent.indent(deep)
     assert.strictEqual(Json.minify(indented), deep)
-    assert.isBelow(indented.length, 3_000)
+    const lines = indented.trimEnd().split("\n")
+    assert.strictEqual(lines.length, 2 * JsonIndent.maxDepth + 1)
+    assert.include(lines[JsonIndent.maxDepth], "[[[[")
   })
 
   it("agrees with JSON.stringify, and minifies to what it was", () => {
@@ -38,7 +42,10 @@ describe("JsonIndent", () => {
       const text = Json.minify(source)
       const indented = JsonIndent.indent(text)
       assert.strictEqual(Json.minify(indented), text)
-      assert.strictEqual(JsonIndent.indent(JSON.stringify(JSON.parse(text))), `${JSON.stringify(JSON.parse(text), null, 2)}\n`)
+      assert.strictEqual(JsonIndent.indent(indented), indented)
+      assert.strictEqual(JsonIndent.indent(` [${text}\t,\r\n{ } ] `), JsonIndent.indent(`[${text},{}]`))
+      const value: unknown = JSON.parse(text)
+      assert.strictEqual(JsonIndent.indent(JSON.stringify(value)), `${JSON.stringify(value, null, 2)}\n`)
     }))
   })
 })

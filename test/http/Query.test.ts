@@ -14,7 +14,8 @@ describe("Query", () => {
   it("decodes what the schema says", () => {
     assert.deepStrictEqual(value(""), {})
     assert.deepStrictEqual(value("?"), {})
-    assert.deepStrictEqual(value("?afterOffset=12&beforeOffset=end&last=0&types=a,b%2Fc&limit=3&format=yaml&live=false"), {
+    const query = "?afterOffset=12&beforeOffset=end&last=0&types=a,b%2Fc&limit=3&format=yaml&live=false"
+    assert.deepStrictEqual(value(query), {
       afterOffset: 12,
       beforeOffset: "end",
       last: 0,

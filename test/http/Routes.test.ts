@@ -23,14 +23,14 @@ const json = <S extends Schema.ConstraintCodec<unknown, unknown>>(schema: S, pat
   Effect.map(ask(path, asking), ({ headers, status, text }) => {
     assert.strictEqual(status, 200, text)
     assert.strictEqual(headers["content-type"], "application/json")
-    return Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(schema)))(text)
+    return Schema.decodeSync(Schema.fromJsonString(Schema.toCodecJson(schema)))(text)
   })
 
 /** Asks for what is refused, as a problem document of the contract. */
 const problem = (path: string, asking?: Asking) =>
   Effect.map(ask(path, asking), ({ headers, status, text }) => {
     assert.strictEqual(headers["content-type"], "application/problem+json", text)
-    const error = Schema.decodeUnknownSync(Schema.fromJsonString(StreamError))(text)
+    const error = Schema.decodeSync(Schema.fromJsonString(StreamError))(text)
     return { status, error, headers }
   })
 
@@ -68,7 +68,10 @@ layer(server())("state", (it) => {
 
   it.effect("tells of a pause, a limit of its own, and a deletion", () =>
     Effect.gen(function*() {
-      yield* append("/state/own", { type: "stream/circuit-breaker-configured", payload: { capacity: 7, refillPerSecond: 2 } })
+      yield* append("/state/own", {
+        type: "stream/circuit-breaker-configured",
+        payload: { capacity: 7, refillPerSecond: 2 }
+      })
       yield* append("/state/own", { type: "stream/paused", payload: { reason: "lunch" } })
       const state = yield* json(StreamState, "/api/state/state/own")
       assert.strictEqual(state.paused?.reason, "lunch")
@@ -104,7 +107,10 @@ layer(server())("children and deletion", (it) => {
     Effect.gen(function*() {
       for (const name of ["a", "b", "b/c", "d"]) yield* append(`/list/${name}`, { type: "ping" })
       const list = (query: string) =>
-        Effect.map(json(Schema.Array(Child), `/api/children/list${query}`), (entries) => entries.map(({ path }) => path))
+        Effect.map(
+          json(Schema.Array(Child), `/api/children/list${query}`),
+          (entries) => entries.map(({ path }) => path)
+        )
       assert.deepEqual(yield* list(""), ["/list/a", "/list/b", "/list/d"])
       assert.deepEqual(yield* list("?recursive"), ["/list/a", "/list/b", "/list/b/c", "/list/d"])
       assert.deepEqual(yield* list("?recursive&limit=2"), ["/list/a", "/list/b"])
@@ -182,6 +188,10 @@ layer(server())("the server itself", (it) => {
       assert.strictEqual((yield* ask("/health?pretty")).text, lines)
       assert.strictEqual((yield* ask("/health?pretty=false", curl)).text, "{\"status\":\"ok\"}")
       assert.strictEqual((yield* ask("/health")).text, "{\"status\":\"ok\"}")
+      const refused = yield* ask("/api/state/never", curl)
+      assert.match(refused.text, /^\{\n {2}"type": "about:blank",\n[^]*\n\}\n$/)
+      assert.strictEqual(refused.headers["content-type"], "application/problem+json")
+      assert.strictEqual(Number(refused.headers["content-length"]), Buffer.byteLength(refused.text))
     }))
 
   it.effect("names the nearest route, and the methods of one", () =>
@@ -189,7 +199,7 @@ layer(server())("the server itself", (it) => {
       assert.include((yield* problem("/api/stat/a")).error.message, "/api/state")
       assert.include((yield* problem("/helth")).error.message, "/health")
       assert.include((yield* problem("/api", { method: "POST" })).error.message, "Did you mean")
-      for (const path of ["//api/state/a", "/API/state/a", "/api/"]) {
+      for (const path of ["//api/state/a", "/HEALTH", "/API/state/", "/api/"]) {
         assert.strictEqual((yield* problem(path)).error._tag, "NotFound", path)
       }
       // What follows /in/ may be a token, and no other handler is here to take it.
@@ -218,7 +228,7 @@ layer(server())("the server itself", (it) => {
 
 const away = Effect.fail(new Unavailable({ reason: "The database is away", retryAfterSeconds: 2 }))
 const unwell = Layer.merge(
-  MemoryEventStore.layer.pipe(Layer.provide(Growth.layer)),
+  MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer)),
   Layer.succeed(LogDirectory.Directory, { describe: () => away, children: () => away, check: away })
 )
 
@@ -232,7 +242,12 @@ layer(layerOver(unwell))("a log that is away", (it) => {
     }))
 })
 
-const guarded = server({ token: Redacted.make("secret"), allowedOrigins: ["https://app.example.com"], circuitBreaker: "off" })
+const guarded = server({
+  token: Redacted.make("secret"),
+  ingestToken: Redacted.make("inbox"),
+  allowedOrigins: ["https://app.example.com"],
+  circuitBreaker: "off"
+})
 layer(guarded)("a server with a token", (it) => {
   it.effect("answers without it nowhere but at /health", () =>
     Effect.gen(function*() {
@@ -258,11 +273,39 @@ layer(guarded)("a server with a token", (it) => {
       const origin = "https://app.example.com"
       const refused = yield* ask("/api/types", { headers: { origin } })
       assert.deepEqual([refused.status, refused.headers["access-control-allow-origin"]], [401, origin])
+      const authorization = "Bearer secret"
+      for (const query of ["live=false", "live=false&format=json", "limit=1"]) {
+        const read = yield* ask(`/api/streams/?${query}`, { headers: { origin, authorization } })
+        assert.deepEqual([read.status, read.headers["access-control-allow-origin"]], [200, origin], query)
+        assert.strictEqual(read.headers["vary"], "Origin")
+      }
       const preflight = yield* ask("/api/streams/a", {
         method: "OPTIONS",
         headers: { origin, "access-control-request-method": "POST" }
       })
       assert.deepEqual([preflight.status, preflight.headers["access-control-allow-origin"]], [204, origin])
       assert.strictEqual(preflight.headers["x-content-type-options"], "nosniff")
+    }))
+
+  it.effect("takes in what a sender brings with the token in the URL, and nothing else", () =>
+    Effect.gen(function*() {
+      const origin = "http://anywhere.example.com"
+      const event = { method: "POST", body: "{\"type\":\"ping\"}", headers: { origin } }
+      const taken = yield* ask("/in/inbox/letters/1", event)
+      assert.deepEqual([taken.status, taken.headers["access-control-allow-origin"]], [201, origin])
+      assert.include(taken.text, "\"type\":\"webhook/received\"")
+      assert.notInclude(taken.text, "inbox")
+      assert.strictEqual((yield* problem("/in/outbox/letters/1", event)).error._tag, "Unauthorized")
+      assert.strictEqual((yield* problem("/in/secret/letters/1", event)).error._tag, "Unauthorized")
+      for (const method of ["GET", "DELETE"]) {
+        assert.strictEqual((yield* ask("/in/inbox/letters/1", { method })).status, 405)
+      }
+      const headers = { authorization: "Bearer inbox" }
+      assert.strictEqual((yield* problem("/api/streams/letters/1", { method: "POST", headers })).status, 401)
+      for (const path of ["/in/inbox/a//b", "/in/inbox/%zz", "/in/inbox/a/**"]) {
+        const refused = yield* ask(path, event)
+        assert.strictEqual(refused.status, 400, path)
+        assert.notInclude(refused.text, "inbox")
+      }
     }))
 })

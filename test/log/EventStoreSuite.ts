@@ -1,6 +1,6 @@
 /**
- * What every implementation of the log must do: run `suite` over its layer, whose breaker must be 100/100. The log behind it may
- * hold other streams, but nobody else may write while a test runs.
+ * What every implementation of the log must do: run `suite` over its layer, whose breaker must be 100/100. The
+ * log behind it may hold other streams, but nobody else may write while a test runs.
  */
 import { layer as layered } from "@effect/vitest"
 import type { Layer } from "effect"

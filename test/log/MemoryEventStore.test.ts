@@ -37,7 +37,8 @@ describe("MemoryEventStore", () => {
 
   it.effect("time is the clock's, and never goes back within a stream", () =>
     Effect.gen(function*() {
-      const times = Effect.map(read(path), (all) => all.map(({ createdAt }) => DateTime.formatIso(createdAt).slice(11, 23)))
+      const times = Effect.map(read(path), (all) =>
+        all.map(({ createdAt }) => DateTime.formatIso(createdAt).slice(11, 23)))
       yield* TestClock.setTime(Duration.toMillis("2 minutes"))
       yield* append(path, event("came"))
       yield* TestClock.setTime(Duration.toMillis("1 minute"))

@@ -1,3 +1,4 @@
+/** Appends: offsets, ancestors, batches, expectations, and many at once. */
 import { assert } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"

@@ -20,7 +20,11 @@ export type It = Vitest.MethodsNonLive<Log>
 export const fresh = (): StreamPath => StreamPath.make(`/suite-${crypto.randomUUID()}`)
 export const below = (path: StreamPath, name: string): StreamPath => StreamPath.make(`${path}/${name}`)
 
-export const event = (type: string, payload = "{}", more: Partial<Proposed> = {}): Proposed => ({ type, payload, ...more })
+export const event = (type: string, payload = "{}", more: Partial<Proposed> = {}): Proposed => ({
+  type,
+  payload,
+  ...more
+})
 export const events = (count: number, type = "counted"): ReadonlyArray<Proposed> =>
   Array.from({ length: count }, (_, n) => event(type, String(n)))
 export const paused = event("stream/paused", "{\"reason\":\"lunch\"}")
@@ -32,7 +36,8 @@ export const append = (path: StreamPath, ...proposed: ReadonlyArray<Proposed>) =
   Effect.flatMap(EventStore, (store) => store.append({ path, events: proposed }))
 
 /** The tag and fields of what an append was refused with. */
-export const fieldsOf = (error: AppendError): Record<string, unknown> => ({ ...error })
+export const fieldsOf = (error: AppendError): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(error))
 export const refused = (path: StreamPath, ...proposed: ReadonlyArray<Proposed>) =>
   Effect.map(Effect.flip(append(path, ...proposed)), fieldsOf)
 

@@ -1,3 +1,4 @@
+/** Idempotency keys: what is known, what conflicts, and what is looked at first. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { EventStore } from "../../../src/log/EventStore.ts"

@@ -27,7 +27,10 @@ interface Drawn {
 const drawn: fc.Arbitrary<Drawn> = fc.record({
   kind: fc.nat({ max: 9 }),
   payload: fc.nat({ max: 1 }),
-  key: fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constantFrom("k", "l", "m") }),
+  key: fc.oneof(
+    { weight: 2, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom("k", "l", "m") }
+  ),
   distance: fc.oneof(
     { weight: 6, arbitrary: fc.constant(undefined) },
     { weight: 3, arbitrary: fc.constant(0) },
@@ -198,8 +201,9 @@ const check = Effect.fnUntraced(function*(sequence: ReadonlyArray<Command>) {
   const listed = yield* directory.children(top, { recursive: true, limit: 100 })
   assert.deepStrictEqual(
     listed.map(({ head, path }) => [path, head]),
-    [...reference.streams].filter(([path, { exists }]) => exists && path !== top)
-      .map(([path, { head }]) => [path, head]).toSorted()
+    [...reference.streams.keys()].toSorted()
+      .filter((path) => path !== top && reference.of(path).exists)
+      .map((path) => [path, reference.of(path).head])
   )
   assert.deepStrictEqual(
     outlineWithin((yield* within(top)).found),

@@ -1,3 +1,4 @@
+/** Pauses, metadata and the circuit breaker, whose bucket is not refilled while a test runs. */
 import { assert } from "@effect/vitest"
 import { DateTime, Effect, Option } from "effect"
 import { Directory } from "../../../src/log/Directory.ts"

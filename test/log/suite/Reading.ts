@@ -1,3 +1,4 @@
+/** Pages of one stream. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Directory } from "../../../src/log/Directory.ts"

@@ -1,3 +1,4 @@
+/** Deletes: heads are kept, offsets are never reused, parents are told. */
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { Directory } from "../../../src/log/Directory.ts"
@@ -169,7 +170,7 @@ export const removing = (it: It): void => {
       const [first] = left
       if (first === undefined) return
       assert.strictEqual(first.type, "stream/initialized")
-      assert.deepStrictEqual(left.map(({ offset }) => Number(offset)), range(first.offset, first.offset + left.length - 1))
+      assert.deepStrictEqual(offsets(left), range(first.offset, first.offset + left.length - 1))
     }))
 
   it.effect("what was deleted is gone from its prefix, and cursors before it go on", () =>

@@ -1,3 +1,4 @@
+/** What is told when streams grow, and that it is there when it is told. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Queue } from "effect"
 import type { StreamPath } from "../../../src/domain/StreamPath.ts"

@@ -1,15 +1,30 @@
+/** Pages across streams, in commit order, and the cursors that go on behind them. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
 import * as Path from "../../../src/domain/StreamPath.ts"
 import type { PrefixReadOptions } from "../../../src/log/EventStore.ts"
-import { EventStore } from "../../../src/log/EventStore.ts"
+import { EventStore, pageBytes } from "../../../src/log/EventStore.ts"
 import type { It } from "./Fixture.ts"
-import { append, below, breakerOff, event, events, fresh, outlineWithin, parse, range, start, within } from "./Fixture.ts"
+import {
+  append,
+  below,
+  breakerOff,
+  event,
+  events,
+  fresh,
+  outlineWithin,
+  parse,
+  range,
+  start,
+  within
+} from "./Fixture.ts"
 
 /** Appends to several streams below `top` in turn. */
 const turns = Effect.fnUntraced(function*(top: StreamPath) {
-  for (const n of range(1, 12)) yield* append(below(top, ["a", "b", "a/c"][n % 3] ?? ""), event(`turn ${n % 2}`, String(n)))
+  for (const n of range(1, 12)) {
+    yield* append(below(top, ["a", "b", "a/c"][n % 3] ?? ""), event(`turn ${n % 2}`, String(n)))
+  }
 })
 
 const payloads = (found: ReadonlyArray<{ readonly line: string }>, type: RegExp) =>
@@ -86,6 +101,25 @@ export const withinPrefix = (it: It): void => {
       assert.isAtMost(three.lines.length, 3)
       assert.isTrue(three.more)
       assert.deepStrictEqual(three.last, three.lines.at(-1)?.cursor)
+    }))
+
+  it.effect("a page is bounded in bytes, payload and metadata, and holds at least one event", () =>
+    Effect.gen(function*() {
+      const top = fresh()
+      const store = yield* EventStore
+      const text = JSON.stringify("x".repeat(pageBytes * 0.4))
+      const big = [event("big", text), event("big", "{}", { metadata: `{"m":${text}}` }), event("big", text)]
+      for (const name of ["a", "b"]) yield* append(below(top, name), ...big)
+      const { found } = yield* within(top)
+      assert.strictEqual(found.length, 1 + 2 + 2 + 6)
+      for (let after = start, seen = 0; seen < found.length;) {
+        const page = yield* store.readWithin(top, { after })
+        const bytes = page.lines.map(({ line }) => line.length)
+        assert.isBelow(bytes.slice(0, -1).reduce((sum, each) => sum + each, 0), pageBytes)
+        assert.notDeepEqual(page.last, after)
+        seen += bytes.length
+        after = page.last
+      }
     }))
 
   it.effect("the root is the whole log", () =>

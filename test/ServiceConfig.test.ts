@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted } from "effect"
-import * as ServiceConfig from "../../src/ServiceConfig.ts"
+import * as ServiceConfig from "../src/ServiceConfig.ts"
 
 const given = (env: Record<string, string>) =>
   ServiceConfig.config.pipe(
