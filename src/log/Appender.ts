@@ -18,6 +18,8 @@ export const groupBytes = 4 * 1_048_576
 export const groupRequests = 1_000
 /** Bound of what an event costs beside its text, in bytes. */
 const eventBytes = 200
+/** Requests that are answered in one turn of the event loop. */
+const answersAtOnce = 16
 /** How often a request is tried on a stream that someone else has locked; each try waits a second for the lock. */
 const laneTries = 5
 
@@ -55,37 +57,57 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const idle = Latch.makeUnsafe(true)
   let closing = false
 
-  const answer = (each: Waiting, outcome: Outcome | undefined, from: Queue): void => {
-    if (outcome === undefined || outcome._tag === "Contended") return each.answer(Exit.fail(locked(each.request.path)))
-    const { decision } = outcome
-    switch (decision._tag) {
+  /** Answers a request; false where it has to be decided again. */
+  const answer = (each: Waiting, outcome: Outcome | undefined): boolean => {
+    const decision = outcome?._tag === "Decided" ? outcome.decision : undefined
+    switch (decision?._tag) {
       case "Recorded":
-        return each.answer(Exit.succeed({ lines: decision.events.map((event) => event.line), known: false }))
+        each.answer(Exit.succeed({ lines: decision.events.map((event) => event.line), known: false }))
+        return true
       case "Known":
-        return each.answer(Exit.succeed({ lines: decision.lines, known: true }))
+        each.answer(Exit.succeed({ lines: decision.lines, known: true }))
+        return true
       case "Refused":
-        return each.answer(Exit.fail(decision.error))
+        each.answer(Exit.fail(decision.error))
+        return true
       case "Deferred":
-        return from.putBack(each)
+        return false
+      case undefined:
+        each.answer(Exit.fail(locked(each.request.path)))
+        return true
     }
   }
 
+  // A few at a time, with a look at the network in between: the first to be answered send their next requests while
+  // the others are still being answered, so that the next group is under way before this one is done with.
+  const answerAll = Effect.fnUntraced(function*(answers: ReadonlyArray<() => void>) {
+    for (let i = 0; i < answers.length; i++) {
+      answers[i]?.()
+      if (i % answersAtOnce === answersAtOnce - 1) yield* Effect.yieldNow
+    }
+  })
+
   const runGroup = Effect.fnUntraced(function*(group: ReadonlyArray<Waiting>) {
     const outcomes = yield* options.main.commit(group.map((each) => each.request))
-    yield* Metric.update(groups, 1)
-    for (let i = group.length - 1; i >= 0; i--) {
+    const answers: Array<() => void> = []
+    const again: Array<Waiting> = []
+    for (let i = 0; i < group.length; i++) {
       const each = group[i]
       const outcome = outcomes[i]
       if (each === undefined) continue
       if (outcome?._tag === "Contended") yield* toLane(outcome.path, each)
-      else answer(each, outcome, queue)
+      else if (outcome?._tag === "Decided" && outcome.decision._tag === "Deferred") again.push(each)
+      else answers.push(() => answer(each, outcome))
     }
+    queue.putBack(again)
+    yield* Effect.forkChild(answerAll(answers), { startImmediately: answers.length <= answersAtOnce })
+    yield* Metric.update(groups, 1)
     yield* Metric.update(waiting, queue.bytes)
   })
 
   const toLane = Effect.fnUntraced(function*(path: StreamPath, each: Waiting) {
     const known = lanes.get(path)
-    if (known !== undefined) return known.putBack(each)
+    if (known !== undefined) return known.put(each)
     const lane = new Queue()
     lane.put(each)
     lanes.set(path, lane)
@@ -102,7 +124,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         for (let tries = 1; outcome?._tag === "Contended" && tries < laneTries; tries++) {
           [outcome] = yield* commit([request])
         }
-        answer(each, outcome, lane)
+        if (!answer(each, outcome)) lane.putBack([each])
       }
     },
     (effect, path, lane) =>
@@ -178,10 +200,11 @@ class Queue {
     this.grow(each)
   }
 
-  /** Puts one that could not be decided before all others. */
-  putBack(each: Waiting): void {
-    this.items.unshift(each)
-    this.grow(each)
+  /** Puts those that could not be decided before all others. */
+  putBack(again: ReadonlyArray<Waiting>): void {
+    if (again.length === 0) return
+    this.items = [...again, ...this.items]
+    for (const each of again) this.grow(each)
   }
 
   /** The first ones, at most so many, within the bytes of a group; at least one where any waits. */

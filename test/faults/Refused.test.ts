@@ -1,8 +1,7 @@
 /** What Postgres refuses fails alone: its neighbours in the group are recorded, and the log goes on. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, References } from "effect"
-import * as Path from "../../src/domain/StreamPath.ts"
-import { fresh, offsetOf, one, readAll, type Session, server, session, TestLog, until } from "./TestLog.ts"
+import { fresh, offsetOf, one, proxy, readAll, type Session, server, session, TestLog, until } from "./TestLog.ts"
 
 const constraint = "refused_by_test"
 
@@ -80,24 +79,38 @@ layer(Layer.merge(TestLog.layer, quiet), { excludeTestServices: true, timeout: "
         ([row]) => Number(row?.["n"])
       )
       const before = yield* deadlocks
-      const log = yield* server()
-      const above = fresh("deadlock")
-      yield* log.store.append(one(above, "made"))
-      // A new stream needs all above it, which the log locks from the root on; this one goes the other way around.
-      const lock = (path: string) => beside.query("select from millstream.streams where path = $1 for update", [path])
-      yield* beside.query("begin")
-      yield* lock(above)
-      const below = Path.StreamPath.make(`${above}/below`)
-      const appended = yield* Effect.forkChild(Effect.result(log.store.append(one(below, "new"))))
-      yield* until(
-        "the log waits",
-        watch.query("select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'"),
-        ([row]) => Number(row?.["n"]) > 0
-      )
-      yield* lock(Path.root)
-      yield* beside.query("commit")
-      assert.strictEqual(offsetOf(yield* Fiber.join(appended)), 2)
-      assert.strictEqual((yield* readAll(log, below)).length, 2)
+      // Its sessions report what they met when they end.
+      yield* Effect.scoped(Effect.gen(function*() {
+        const between = yield* proxy
+        const log = yield* server({ port: between.port })
+        const paths = ["a", "b"].map((name) => fresh(`deadlock-${name}`))
+        for (const path of paths) yield* log.store.append(one(path, "made"))
+        const lock = (path = "/") => beside.query("select from millstream.streams where path = $1 for update", [path])
+        // The log locks both, in the order of their ids; this one goes the other way around.
+        yield* beside.query("begin")
+        yield* lock(paths[1])
+        // What arrives while a call is under way is one group.
+        const held = between.hold("busy")
+        const busy = yield* Effect.forkChild(log.store.append(one(fresh("busy"), "busy")))
+        yield* Effect.promise(() => held.reached)
+        const both = yield* Effect.forkChild(
+          Effect.forEach(paths, (path) => Effect.map(Effect.result(log.store.append(one(path, "both"))), offsetOf), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* Effect.yieldNow
+        held.release()
+        yield* Fiber.join(busy)
+        yield* until(
+          "the log waits",
+          watch.query("select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock'"),
+          ([row]) => Number(row?.["n"]) > 0
+        )
+        yield* lock(paths[0])
+        yield* beside.query("commit")
+        assert.deepStrictEqual(yield* Fiber.join(both), [3, 3])
+        for (const path of paths) assert.strictEqual((yield* readAll(log, path)).length, 3)
+      }))
       yield* until("word of the deadlock", deadlocks, (count) => count === before + 1)
     }))
 })
