@@ -16,6 +16,7 @@ import * as Docs from "./http/Docs.ts"
 import * as Guide from "./http/Guide.ts"
 import * as HealthHandlers from "./http/HealthHandlers.ts"
 import { Heartbeat } from "./http/Heartbeat.ts"
+import * as HotAppend from "./http/HotAppend.ts"
 import * as ReadHandlers from "./http/ReadHandlers.ts"
 import * as Routing from "./http/Routing.ts"
 import * as StateHandlers from "./http/StateHandlers.ts"
@@ -64,16 +65,22 @@ const Opened = Layer.effectDiscard(Effect.gen(function*() {
   yield* Console.log(Opening.text(url))
 }))
 
+/** What must not be served is refused before anything is opened or made. */
+const Judged = Layer.effectDiscard(Effect.gen(function*() {
+  const refusal = Access.judgeBinding(yield* ServiceConfig)
+  if (refusal !== undefined) return yield* new Opening.Refused({ message: refusal })
+}))
+
 /** Requests come in on a port, and the service tells where. */
 const Http = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* ServiceConfig
-  const refusal = Access.judgeBinding(settings)
-  if (refusal !== undefined) return yield* new Opening.Refused({ message: refusal })
   const requestTimeout = settings.requestSeconds * 1_000
-  return Layer.merge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config }), Opened).pipe(
+  const takeAppends = yield* HotAppend.make
+  const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config })
+  return Layer.merge(served, Opened).pipe(
     Layer.provide(Access.layerTracing),
     Layer.provide(NodeHttpServer.layer(
-      () => createServer({ requestTimeout, headersTimeout: Math.min(headersTimeout, requestTimeout) }),
+      () => takeAppends(createServer({ requestTimeout, headersTimeout: Math.min(headersTimeout, requestTimeout) })),
       { host: settings.host, port: settings.port, gracefulShutdownTimeout }
     ))
   )
@@ -88,7 +95,12 @@ const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) 
     )))
 
 const headless = Log.pipe(Layer.provide(Observability), Layer.provide(NodeServices.layer))
-const whole = Http.pipe(Layer.provideMerge(Log), Layer.provide(Observability), Layer.provide(NodeServices.layer))
+const whole = Http.pipe(
+  Layer.provideMerge(Log),
+  Layer.provide(Observability),
+  Layer.provide(NodeServices.layer),
+  Layer.provide(Judged)
+)
 
 /** The log and `Streams` without a port, configured from the environment. */
 export const layerHeadless = headless.pipe(Layer.provide(ServiceConfig.layer))

@@ -1,5 +1,5 @@
 /** How a command fails: one line that says what to do next, and an exit code. */
-import { Data, Runtime } from "effect"
+import { Config, Data, Runtime, Schema, SchemaIssue } from "effect"
 import { CliError } from "effect/cli"
 import type { PlatformError } from "effect/PlatformError"
 import type { StreamError } from "../domain/StreamError.ts"
@@ -49,6 +49,16 @@ export const fromStreamError = (error: StreamError): Failure => {
     default:
       return failed(error.message)
   }
+}
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Why the service did not start. A refused setting says by itself what it is called and what it takes. */
+export const fromStart = (error: unknown): Failure => {
+  if (error instanceof Config.ConfigError && Schema.isSchemaError(error.cause)) {
+    return failed(issuesOf(error.cause.issue).issues.map(({ message }) => message).join("; "))
+  }
+  return failed(error instanceof Error ? error.message : String(error))
 }
 
 /** Whatever a command failed with, as its line; `undefined` where there is nothing to say. */

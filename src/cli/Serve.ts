@@ -22,7 +22,7 @@ export const command = Command.make(
     })
     return yield* Layer.launch(layer).pipe(
       Effect.provide(ConfigProvider.layerAdd(flags, { asPrimary: true })),
-      Effect.mapError((error: unknown) => Failure.failed(error instanceof Error ? error.message : String(error)))
+      Effect.mapError(Failure.fromStart)
     )
   })
 ).pipe(

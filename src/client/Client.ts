@@ -14,12 +14,13 @@ import type { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamState from "../domain/StreamState.ts"
 import { Streams } from "../domain/Streams.ts"
 import type { Read, ReadWithinOptions } from "../domain/Streams.ts"
+import * as Typed from "../domain/Typed.ts"
 import * as Connection from "./Connection.ts"
 import * as EventBody from "./EventBody.ts"
 import * as Problem from "./Problem.ts"
 import { persistently } from "./Retry.ts"
 import * as Tailing from "./Tailing.ts"
-import * as Typed from "./Typed.ts"
+import * as TypesParameter from "./TypesParameter.ts"
 
 export type Options = Connection.Options
 
@@ -39,7 +40,7 @@ const taking = <T extends EventType.Any>(
 
 /** What the server is asked for. It counts before payloads are judged, so the limit is its own only without types. */
 const asked = (options: ReadWithinOptions<EventType.Any> | undefined) => ({
-  types: Typed.parameter(options?.types),
+  types: TypesParameter.from(options?.types),
   limit: options?.types === undefined || options.types.length === 0 ? options?.limit : undefined
 })
 
@@ -92,7 +93,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     tailWithin: (prefix, options) =>
       Stream.unwrap(Effect.map(Connection.judgePath(prefix), (judged) => {
         const url = `${urlOf("streams", judged).replace(/\/$/, "")}/**`
-        return taking(Tailing.tailWithin(connection, url, Typed.parameter(options?.types)), options)
+        return taking(Tailing.tailWithin(connection, url, TypesParameter.from(options?.types)), options)
       })).pipe(Stream.mapError(Problem.asAccessError)),
 
     state: (path) =>

@@ -149,6 +149,8 @@ const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor
 /** Whether a type is the system's own. */
 export const isReserved = (type: string): boolean => reserved.test(type)
 
+const strictly = { onExcessProperty: "error" } as const
+
 /** Why a client may not append this event, or `undefined`. Types that are not reserved are anyone's. */
 export const judge = (event: Proposed): InvalidEvent | undefined => {
   if (!isReserved(event.type)) return undefined
@@ -165,7 +167,8 @@ export const judge = (event: Proposed): InvalidEvent | undefined => {
     return new InvalidEvent({ field: "type", reason: `Only the server appends ${event.type}` })
   }
   const payload: unknown = JSON.parse(event.payload)
-  const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(control.eventType.payload))(payload)
+  // Where a schema is closed a field that it does not have is refused: a misspelt one would be silence.
+  const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(control.eventType.payload))(payload, strictly)
   if (Result.isFailure(decoded)) {
     return new InvalidEvent({
       field: "payload",

@@ -11,6 +11,10 @@ const segment = /^[A-Za-z0-9._~@:-]{1,255}$/
 export const maxLength = 1_024
 export const maxSegments = 16
 
+/** The same rules, but the length, for those who have only a JSON Schema. */
+const name = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9._~@:-]{1,255}"
+const pattern = `^/(?:${name}(?:/${name}){0,${maxSegments - 1}})?$`
+
 /** Why a text is no path, as a sentence, or `undefined` where it is one. */
 export const problem = (text: string): string | undefined => {
   if (text === "/") return undefined
@@ -29,7 +33,9 @@ export const problem = (text: string): string | undefined => {
 
 /** The name of a stream, such as `/agents/ada`. Case-sensitive; `/` is the root. */
 export const StreamPath = Schema.String.pipe(
-  Schema.check(Schema.makeFilter((text: string) => problem(text))),
+  Schema.check(Schema.makeFilter((text: string) => problem(text), {
+    toJsonSchema: () => ({ pattern, maxLength })
+  })),
   Schema.brand("StreamPath"),
   Schema.annotate({
     identifier: "StreamPath",

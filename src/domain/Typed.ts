@@ -27,9 +27,3 @@ export const decoder = <T extends EventType.Any>(
     return Option.none()
   }
 }
-
-/** The `types` parameter; none where all are wanted, or where a comma in a name leaves the choice to the reader. */
-export const parameter = (types: ReadonlyArray<EventType.Any> | undefined): string | undefined =>
-  types === undefined || types.length === 0 || types.some(({ type }) => type.includes(","))
-    ? undefined
-    : [...new Set(types.map(({ type }) => type))].join(",")

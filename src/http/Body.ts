@@ -18,6 +18,8 @@ import * as Received from "./Received.ts"
 export interface Arrival extends Received.Request {
   readonly body: Uint8Array
   readonly contentEncoding?: string | undefined
+  /** The header's value or values. */
+  readonly idempotencyKey?: string | ReadonlyArray<string> | undefined
   /** The type that a body which is no event gets, instead of `webhook/received`. */
   readonly as?: string | undefined
   /** Whether the sender may only deliver: then no body is an event. */
@@ -75,7 +77,7 @@ const several = (
   if (values.length > Batch.maxEvents && size > Batch.maxEventBytes) return Result.fail(Batch.tooMany())
   if (arrival.ingestOnly !== true && values.some(EventShape.isMeant)) {
     if (values.length > Batch.maxEvents) return Result.fail(Batch.tooMany())
-    if (arrival.headers[keyHeader] !== undefined) {
+    if (arrival.idempotencyKey !== undefined) {
       return Result.fail(
         new InvalidRequest({
           reason: "The header Idempotency-Key is for one event: give each event of a batch its idempotencyKey"
@@ -115,11 +117,9 @@ const received = (
     : EventShape.wrong("as", problem)
 }
 
-const keyHeader = "idempotency-key"
-
 /** One event, with the key of the header where there is one. */
 const single = (event: Proposed, arrival: Arrival): Result.Result<Decoded, Refusal> => {
-  const key = arrival.headers[keyHeader]
+  const key = arrival.idempotencyKey
   if (key === undefined) return Result.succeed({ events: [event], batch: false })
   if (typeof key !== "string") {
     return Result.fail(new InvalidRequest({ reason: "The header Idempotency-Key was sent more than once" }))

@@ -2,10 +2,10 @@
  * The answer to a reader, written straight to its socket in frames of our own: a live page goes from the
  * appender's turn to a thousand sockets as one buffer, without a fiber in between. Holds at most one page beside what the socket holds.
  */
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Data, Effect } from "effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import { ServerResponse } from "node:http"
+import type { ServerResponse } from "node:http"
+import * as NodeRequest from "./NodeRequest.ts"
 
 /** How long a socket may take nothing before it is closed; its reader resumes by id and misses nothing. */
 const drainTime = "30 seconds"
@@ -43,9 +43,7 @@ export class Outlet {
   private readonly response: ServerResponse
 
   constructor(request: HttpServerRequest) {
-    const response = NodeHttpServerRequest.toServerResponse(request)
-    if (!(response instanceof ServerResponse)) throw new Error("Streams are read over HTTP/1.1")
-    this.response = response
+    this.response = NodeRequest.responseOf(request)
   }
 
   open(headers: { readonly [name: string]: string }): void {

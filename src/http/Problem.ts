@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { status, StreamError } from "../domain/StreamError.ts"
+import * as JsonIndent from "./JsonIndent.ts"
 
 export const contentType = "application/problem+json"
 
@@ -19,17 +20,24 @@ export const toDocument = (error: StreamError) => ({
   ...encode(error)
 })
 
+/** Its status, and the headers that tell programs what to do next. */
+export const statusOf = (error: StreamError): number => status[error._tag]
+export const headersOf = (error: StreamError): { readonly [name: string]: string } =>
+  error._tag === "Unavailable"
+    ? { "retry-after": String(error.retryAfterSeconds) }
+    : error._tag === "Unauthorized"
+    ? { "www-authenticate": "Bearer" }
+    : {}
+
 /** The answer that an error becomes. */
 export const toResponse = (
   error: StreamError,
   options?: { readonly pretty: boolean }
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(JSON.stringify(toDocument(error), null, options?.pretty === true ? 2 : undefined), {
-    status: status[error._tag],
+): HttpServerResponse.HttpServerResponse => {
+  const text = JSON.stringify(toDocument(error))
+  return HttpServerResponse.text(options?.pretty === true ? JsonIndent.indent(text) : text, {
+    status: statusOf(error),
     contentType,
-    headers: error._tag === "Unavailable"
-      ? { "retry-after": String(error.retryAfterSeconds) }
-      : error._tag === "Unauthorized"
-      ? { "www-authenticate": "Bearer" }
-      : {}
+    headers: headersOf(error)
   })
+}

@@ -3,7 +3,7 @@
  * decides again under lock; where the connection broke, first learns whether the group was committed. It
  * never sends a group blindly a second time.
  */
-import { Effect, Result } from "effect"
+import { Data, Effect, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AppendError } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
@@ -45,6 +45,9 @@ export interface Options {
   /** Hears of each plan that was committed, before its requests are answered. */
   readonly onCommitted: (plan: Group.Plan) => void
 }
+
+/** What a group failed with was foreseen by nobody: one of its requests, or a stream's row, makes no sense. */
+class Defect extends Data.TaggedError("Defect")<{ readonly cause: unknown }> {}
 
 interface Attempt {
   readonly requests: ReadonlyArray<AppendRequest>
@@ -94,7 +97,9 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
 
   const round = (attempt: Attempt) =>
     (attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt)).pipe(
-      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail("TimedOut" as const) })
+      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail("TimedOut" as const) }),
+      // The others must not go down with it; an interruption is none and passes.
+      Effect.catchDefect((cause) => Effect.fail(new Defect({ cause })))
     )
 
   const forget = (attempt: Attempt) => {
@@ -130,8 +135,8 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
       refuseAll(attempt, "The database did not answer in time, so it is unknown whether this was recorded")
     )
 
-  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | "TimedOut") {
-    const reason = error === "TimedOut" ? error : error.reason._tag
+  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | Defect | "TimedOut") {
+    const reason = error === "TimedOut" ? error : error._tag === "Defect" ? error._tag : error.reason._tag
     if (reason === "LockTimeoutError") return yield* splitOff(attempt)
     if (reason === "DeadlockError" || reason === "SerializationError") return yield* again(attempt)
     // From here on the outcome is unknown until Postgres tells.
@@ -150,7 +155,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
       return [...left, ...(yield* run({ ...attempt, requests: attempt.requests.slice(half) }))]
     }
     attempt.failures += 1
-    return attempt.failures < maxFailures
+    return attempt.failures < maxFailures && reason !== "Defect"
       ? yield* again(attempt)
       : refuseAll(attempt, "The log could not record this; the server's log says why")
   })

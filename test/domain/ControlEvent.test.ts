@@ -65,10 +65,25 @@ describe("ControlEvent", () => {
     assert.strictEqual(endless?.field, "payload")
   })
 
-  it("what fits is accepted, with fields of the sender's own too", () => {
+  it("a field that the payload does not have is refused and named", () => {
+    const wrong: ReadonlyArray<readonly [string, Schema.Json, string]> = [
+      ["stream/paused", { reason: "lunch", resumeAfter: "1 hour" }, "resumeAfter"],
+      ["stream/resumed", { reson: "lunch is over" }, "reson"],
+      ["stream/metadata-updated", { metadata: {}, replace: true }, "replace"],
+      [breaker, { capacity: 5, refillPerSecond: 1, resumeAfter: "1 hour" }, "resumeAfter"],
+      [breaker, { enabled: false, capacity: 5 }, "capacity"]
+    ]
+    for (const [type, payload, name] of wrong) {
+      const verdict = judge(type, payload)
+      assert.strictEqual(verdict?.field, "payload", JSON.stringify({ type, payload }))
+      assert.include(verdict?.reason, `["${name}"]`)
+    }
+  })
+
+  it("what fits is accepted, with fields of the sender's own where the schema is open", () => {
     assert.strictEqual(judge("stream/paused"), undefined)
-    assert.strictEqual(judge("stream/paused", { reason: "lunch", until: "two" }), undefined)
-    assert.strictEqual(judge("stream/metadata-updated", { metadata: {} }), undefined)
+    assert.strictEqual(judge("stream/paused", { reason: "lunch" }), undefined)
+    assert.strictEqual(judge("stream/metadata-updated", { metadata: { any: { thing: 1 } } }), undefined)
     assert.strictEqual(judge("stream/error-occurred", { message: "", detail: [1] }), undefined)
     assert.strictEqual(judge(breaker, { enabled: false }), undefined)
     assert.strictEqual(judge(breaker, { enabled: true, capacity: 0.5, refillPerSecond: 1e9 }), undefined)

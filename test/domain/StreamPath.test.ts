@@ -7,6 +7,10 @@ import { StreamPath } from "../../src/domain/StreamPath.ts"
 const segment = fc.stringMatching(/^[A-Za-z0-9._~@:-]{1,20}$/).filter((text) => text !== "." && text !== "..")
 const path = fc.array(segment, { maxLength: 16 }).map((segments) => StreamPath.make(`/${segments.join("/")}`))
 
+const decodeRules = Schema.decodeUnknownSync(
+  Schema.Struct({ pattern: Schema.String, maxLength: Schema.Int })
+)
+
 describe("StreamPath", () => {
   it("takes what the contract says", () => {
     fc.assert(fc.property(path, (each) => Path.is(each)))
@@ -43,6 +47,17 @@ describe("StreamPath", () => {
     ]
     for (const [text, reason] of refused) assert.match(Path.problem(text) ?? "", reason, text.slice(0, 40))
     assert.throws(() => Schema.decodeSync(StreamPath)("/a/"), /does not end with/)
+  })
+
+  it("its JSON Schema takes the same texts", () => {
+    const document = Schema.toJsonSchemaDocument(StreamPath)
+    const { maxLength, pattern } = decodeRules(document.definitions["StreamPath"])
+    const fits = (text: string) => text.length <= maxLength && new RegExp(pattern, "u").test(text)
+    for (const text of ["/", "/...", "/a/b", "//", "/a/", "/.", "/a/../b", "/a\n", "/a/**", "/a".repeat(16), "/a".repeat(17)]) {
+      assert.strictEqual(fits(text), Path.is(text), text)
+    }
+    const texts = fc.oneof(path, fc.string(), fc.stringMatching(/^(\/[a.]{0,3}){0,18}$/))
+    fc.assert(fc.property(texts, (text) => fits(text) === Path.is(text)))
   })
 
   it("any text is a path or has a problem, and only the characters of the contract make one", () => {

@@ -22,7 +22,8 @@ let streams = 0
 
 const append = async (service: Service, path: string, events: number): Promise<void> => {
   const payload = { text: "x".repeat(200 - JSON.stringify({ text: "" }).length) }
-  const body = JSON.stringify(Array.from({ length: Math.min(events, batch) }, () => ({ type: "bounds/written", payload })))
+  const event = { type: "bounds/written", payload }
+  const body = JSON.stringify(Array.from({ length: Math.min(events, batch) }, () => event))
   for (let left = events; left > 0; left -= batch) {
     const { body: answer, status } = await Traffic.ask({
       port: service.port,
@@ -47,7 +48,8 @@ export const pausedTails = async (service: Service, tails: number, events: numbe
   await append(service, path, warmUp)
   const readers = Array.from({ length: tails }, () => new IdReader(service.port, path))
   try {
-    await Fact.until("history at every tail", () => readers.every(({ caughtUp, last }) => caughtUp && last === warmUp + 1))
+    const isRead = ({ caughtUp, last }: IdReader) => caughtUp && last === warmUp + 1
+    await Fact.until("history at every tail", () => readers.every(isRead))
     const history = readers.map(({ taken }) => taken)
     for (const reader of readers) reader.pause()
     const before = service.memory()

@@ -112,7 +112,8 @@ export const check = ({ appends, log, tails }: Observed): Verdict => {
         report("moved", path, `${content} was acknowledged at ${promised} and is at ${first.offset}`)
       }
     }
-    if (found.length > 0 && (found.length < contents.length || found.some((offset, i) => offset !== (found[0] ?? 0) + i))) {
+    const isWhole = found.length === contents.length && found.every((offset, i) => offset === (found[0] ?? 0) + i)
+    if (found.length > 0 && !isWhole) {
       report("split", path, `a request of ${contents.length} events is at ${found.join(", ")}`)
     }
     if (found.length > 0) placed.push({ append, first: Math.min(...found), last: Math.max(...found) })
@@ -124,7 +125,9 @@ export const check = ({ appends, log, tails }: Observed): Verdict => {
   for (const [path, those] of Map.groupBy(placed, ({ append }) => append.path)) {
     for (const detail of inversions(those)) report("order", path, detail)
   }
-  for (const tail of tails) for (const detail of misread(tail, streams)) report("tail", tail.path, `${tail.name}: ${detail}`)
+  for (const tail of tails) {
+    for (const detail of misread(tail, streams)) report("tail", tail.path, `${tail.name}: ${detail}`)
+  }
 
   const acknowledged = appends.reduce((sum, { ack }) => sum + (ack?.offsets.length ?? 0), 0)
   const unacknowledged = placed.reduce((sum, { append }) => sum + (append.ack ? 0 : append.contents.length), 0)
@@ -162,7 +165,9 @@ const misread = (tail: Tail, streams: ReadonlyMap<string, ReadonlyArray<Logged>>
     const at = events.findIndex(({ offset }, i) => offset !== i + 1)
     if (at >= 0) found.push(`saw offset ${events[at]?.offset} of ${path} where ${at + 1} should be`)
     const wrong = events.find(({ content, offset }) => held.get(offset) !== content)
-    if (wrong !== undefined) found.push(`saw ${wrong.content} at ${wrong.offset} of ${path}, the log has ${held.get(wrong.offset)}`)
+    if (wrong !== undefined) {
+      found.push(`saw ${wrong.content} at ${wrong.offset} of ${path}, where the log has ${held.get(wrong.offset)}`)
+    }
   }
   if (!tail.complete) return found
   for (const [path, events] of streams) {

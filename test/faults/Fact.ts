@@ -16,7 +16,9 @@ export const until = async (what: string, look: () => boolean | Promise<boolean>
     } catch (failure) {
       cause = failure
     }
-    if (performance.now() > deadline) throw new Error(`${what} did not come true within ${patience / 1_000} s`, { cause })
+    if (performance.now() > deadline) {
+      throw new Error(`${what} did not come true within ${patience / 1_000} s`, { cause })
+    }
     await delay(pause)
   }
 }

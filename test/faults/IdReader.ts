@@ -51,7 +51,8 @@ export class IdReader {
     if (this.stopped || this.paused) return
     this.rest = ""
     const headers = { accept: "text/event-stream", ...(this.last === 0 ? {} : { "last-event-id": String(this.last) }) }
-    const request = http.get({ host: "127.0.0.1", port: this.port, path: `/api/streams${this.path}`, headers, agent: false })
+    const path = `/api/streams${this.path}`
+    const request = http.get({ host: "127.0.0.1", port: this.port, path, headers, agent: false })
     this.request = request
     // Its close follows, and says what matters.
     request.once("error", () => undefined)

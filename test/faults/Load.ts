@@ -96,7 +96,11 @@ const makeAppend = (name: string, path: string, random: Random): Made => {
   const keyed = random.whole(1, 4) > 1
   const event = (name: string): Traffic.Sent => ({
     type: "load/written",
-    payload: { name, text: `${random.whole(0, 1e9)} é\u0001"\\ `.repeat(random.whole(1, 20)), number: random.whole(-1e9, 1e9) / 7 },
+    payload: {
+      name,
+      text: `${random.whole(0, 1e9)} é\u0001"\\ `.repeat(random.whole(1, 20)),
+      number: random.whole(-1e9, 1e9) / 7
+    },
     ...(random.whole(1, 3) === 1 ? { metadata: { from: name } } : {}),
     ...(keyed ? { idempotencyKey: name } : {})
   })
@@ -121,7 +125,7 @@ const attempt = async (
   const answer = await Traffic.ask(asked).catch(() => undefined)
   if (answer === undefined || answer.status === 503) return undefined
   if (answer.status !== 200 && answer.status !== 201) throw new Error(`${answer.status}: ${answer.body}`)
-  const recorded: Parameters<typeof Traffic.recorded>[0] | ReadonlyArray<Parameters<typeof Traffic.recorded>[0]> = JSON.parse(answer.body)
+  const recorded: Traffic.Event | ReadonlyArray<Traffic.Event> = JSON.parse(answer.body)
   const lines = ("length" in recorded ? recorded : [recorded]).map(Traffic.recorded)
   // An answer about something else acknowledges nothing at all: no event has offset 0.
   const offsets = events.map((event, i) => lines[i]?.content === Traffic.contentOf(event) ? lines[i]?.offset ?? 0 : 0)

@@ -72,7 +72,10 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Lock
         const blocked = yield* Effect.forkChild(log.store.append(one(path, "blocked")))
         yield* until("a wait for the lock", waiting(watch), (count) => count > 0)
         yield* Effect.forEach(texts(5), (text) => log.store.append(one(below, text))).pipe(
-          Effect.timeoutOrElse({ duration: "4 seconds", orElse: () => Effect.die(new Error(`held up by the lock of ${path}`)) })
+          Effect.timeoutOrElse({
+            duration: "4 seconds",
+            orElse: () => Effect.die(new Error(`held up by the lock of ${path}`))
+          })
         )
         assert.isUndefined(blocked.pollUnsafe(), "the lock was still held")
         yield* beside.query("commit")

@@ -11,7 +11,8 @@ import { beginning, fresh, type Line, one, parse, proxy, readAll, server, sessio
 
 /** Appends one event to a stream that exists, in the transaction that the session has open. */
 const appendIn = Effect.fnUntraced(function*(beside: Session, path: StreamPath, text: string) {
-  const [row] = yield* beside.query("select id, head, state, created_at from millstream.streams where path = $1", [path])
+  const select = "select id, head, state, created_at from millstream.streams where path = $1"
+  const [row] = yield* beside.query(select, [path])
   const head = Number(row?.["head"])
   const values = [
     [row?.["id"]], [head], [head + 1], [row?.["state"]], [row?.["created_at"]], [new Date()],
@@ -40,7 +41,11 @@ const readOn = Effect.fnUntraced(function*(log: Server, prefix: StreamPath, seen
 const isAll = (count: number) => (seen: ReadonlyArray<Line>) => seen.length >= count
 
 /** By stream, each in order and once; what is not in `paths` belongs to others. */
-const assertWhole = Effect.fnUntraced(function*(log: Server, seen: ReadonlyArray<Line>, paths: ReadonlyArray<StreamPath>) {
+const assertWhole = Effect.fnUntraced(function*(
+  log: Server,
+  seen: ReadonlyArray<Line>,
+  paths: ReadonlyArray<StreamPath>
+) {
   for (const path of paths) {
     assert.deepStrictEqual(seen.filter(({ streamPath }) => streamPath === path), yield* readAll(log, path), path)
   }
@@ -68,12 +73,13 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Orde
         yield* appendIn(late, c, "C, committed first")
         yield* late.query("commit")
         yield* appendIn(early, c, "C, committed last")
-        assert.deepStrictEqual((yield* readAll(log, b)).map(({ text }) => text), [undefined, "made", "B, committed first"])
+        const committed = (yield* readAll(log, b)).map(({ text }) => text)
+        assert.deepStrictEqual(committed, [undefined, "made", "B, committed first"])
         yield* log.store.append(one(b, "B, by the log"))
         yield* early.query("commit")
 
         const count = (path: StreamPath) => Effect.map(readAll(log, path), ({ length }) => length)
-        const total = (yield* Effect.all([above, a, b, c].map(count))).reduce((sum, each) => sum + each, 0)
+        const total = (yield* Effect.forEach([above, a, b, c], count)).reduce((sum, each) => sum + each, 0)
         const ours = Effect.map(Ref.get(seen), (lines) =>
           lines.filter(({ streamPath }) => Path.isWithin(Path.StreamPath.make(streamPath), above)))
         const lines = yield* until("the last event", ours, isAll(total))
@@ -102,7 +108,10 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Orde
       assert.deepStrictEqual(after.lines.map(({ line }) => parse(line).text), ["first", "second"])
     }))
 
-  for (const [step, text] of [["which streams there are", "limit $4::int"], ["how far it may read", "pg_snapshot_xmin"]] as const) {
+  for (const [step, text] of [
+    ["which streams there are", "limit $4::int"],
+    ["how far it may read", "pg_snapshot_xmin"]
+  ] as const) {
     it.effect(`a reader of a prefix sees a stream that is made before it asks ${step}`, () =>
       Effect.gen(function*() {
         const between = yield* proxy
@@ -137,7 +146,8 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Orde
         const { store } = servers[i % 3] ?? log
         return store.append(one(path, `event ${i}`))
       }, { concurrency: 12, discard: true })
-      const paths = [above, ...(yield* log.directory.children(above, { recursive: true, limit: 1_000 })).map(({ path }) => path)]
+      const children = yield* log.directory.children(above, { recursive: true, limit: 1_000 })
+      const paths = [above, ...children.map(({ path }) => path)]
       assert.strictEqual(paths.length, 61)
       // 300 events, 60 streams made and told of, and the prefix itself.
       const lines = yield* until("the last event", Ref.get(seen), isAll(300 + 60 + 60 + 1)).pipe(

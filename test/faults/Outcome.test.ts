@@ -17,7 +17,8 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Outc
           yield* Effect.promise(() => cut)
           assert.strictEqual(offsetOf(appended), 3)
           assert.strictEqual(offsetOf(yield* Effect.result(log.store.append(one(path, "next")))), 4)
-          assert.deepStrictEqual((yield* readAll(log, path)).map(({ text }) => text), [undefined, "first", "the-one", "next"])
+          const texts = (yield* readAll(log, path)).map(({ text }) => text)
+          assert.deepStrictEqual(texts, [undefined, "first", "the-one", "next"])
         }))
     }
 

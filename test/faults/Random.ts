@@ -1,4 +1,4 @@
-/** Random numbers from a seed, so that a run can be had again. Known limit: what the machine does is not in the seed. */
+/** Random numbers from a seed, so that a run can be had again; what the machine does meanwhile is not in the seed. */
 
 export interface Random {
   /** A whole number from `least` to `most`, both included. */

@@ -35,7 +35,8 @@ layer(Layer.merge(TestLog.layer, quiet), { excludeTestServices: true, timeout: "
           offsetOf
         )
       }, { concurrency: "unbounded" })
-      assert.deepStrictEqual(results.flatMap((each, i) => typeof each === "string" ? [[i, each]] : []), [[61, "Unavailable"]])
+      const refused = results.flatMap((each, i) => typeof each === "string" ? [[i, each]] : [])
+      assert.deepStrictEqual(refused, [[61, "Unavailable"]])
       for (const [n, each] of paths.entries()) {
         const events = yield* readAll(log, each)
         assert.deepStrictEqual(events.map(({ offset }) => offset), events.map((_, i) => i + 1))
@@ -62,6 +63,22 @@ layer(Layer.merge(TestLog.layer, quiet), { excludeTestServices: true, timeout: "
       assert.strictEqual(offsetOf(refused), "Unavailable")
       assert.strictEqual(offsetOf(recorded), 2)
       assert.strictEqual((yield* readAll(log, path)).length, 2)
+    }))
+
+  it.effect("a stream whose row makes no sense fails alone, and the log goes on", () =>
+    Effect.gen(function*() {
+      const [broken, sound] = [fresh("broken"), fresh("sound")]
+      const before = yield* server()
+      for (const path of [broken, sound]) yield* before.store.append(one(path, "made"))
+      const beside = yield* session
+      yield* beside.query("update millstream.streams set state = '{}' where path = $1", [broken])
+      const log = yield* server()
+      const results = yield* Effect.forEach([broken, sound, broken, sound], (path) =>
+        Effect.result(log.store.append(one(path, "next"))), { concurrency: "unbounded" }).pipe(
+          Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("no answer")) })
+        )
+      assert.deepStrictEqual(results.map(offsetOf), ["Unavailable", 3, "Unavailable", 4])
+      assert.strictEqual(offsetOf(yield* Effect.result(log.store.append(one(sound, "after")))), 5)
     }))
 
   it.effect("an append that deadlocks with another program is tried again until it is recorded", () =>

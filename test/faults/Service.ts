@@ -5,9 +5,9 @@
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { createServer } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as FreePort from "../bench/FreePort.ts"
 import * as Fact from "./Fact.ts"
 import * as PostgresProcesses from "./PostgresProcesses.ts"
 
@@ -34,17 +34,6 @@ export interface Service {
   readonly close: () => Promise<void>
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no free port")))
-    })
-  })
-
 const living = new Set<ChildProcess>()
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL")
@@ -60,7 +49,7 @@ export const make = async (databaseUrl?: string): Promise<Service> => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "millstream-faults-"))
   fs.chmodSync(folder, 0o755)
   const dataDir = path.join(folder, "data")
-  const port = await freePort()
+  const port = await FreePort.find()
   let child: ChildProcess | undefined
   let output = ""
 

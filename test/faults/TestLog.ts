@@ -4,7 +4,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Context, Effect, FileSystem, Layer, Redacted, Result, Schedule } from "effect"
+import { Context, Data, Effect, FileSystem, Layer, Redacted, Result, Schedule } from "effect"
 import { Client } from "pg"
 import type { AppendError } from "../../src/domain/StreamError.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
@@ -36,7 +36,9 @@ export interface Server {
 }
 
 /** A store with connections, caches and signals of its own, on `port` if that is not Postgres's own. */
-export const server = Effect.fnUntraced(function*(options: { readonly port?: number; readonly name?: string } & Partial<PgEventStore.Options> = {}) {
+export const server = Effect.fnUntraced(function*(
+  options: { readonly port?: number; readonly name?: string } & Partial<PgEventStore.Options> = {}
+) {
   const { credentials } = yield* TestLog
   const { breaker = "off", name = "server", port = credentials.port } = options
   const services = yield* PgEventStore.layer({ breaker }).pipe(
@@ -61,7 +63,10 @@ export const proxy = Effect.gen(function*() {
 })
 
 export interface Session {
-  readonly query: (text: string, values?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Record<string, unknown>>>
+  readonly query: (
+    text: string,
+    values?: ReadonlyArray<unknown>
+  ) => Effect.Effect<ReadonlyArray<Record<string, unknown>>>
 }
 
 /** A connection beside the log, as another program has it. */
@@ -81,14 +86,16 @@ export const session = Effect.gen(function*() {
   } satisfies Session
 })
 
+class NotSo extends Data.TaggedError("NotSo")<{ readonly message: string }> {}
+
 /** Looks again until it is so, for at most 20 seconds: a fact is waited for, never a time. */
 export const until = <A, E, R>(
   what: string,
   look: Effect.Effect<A, E, R>,
   isSo: (seen: A) => boolean
-): Effect.Effect<A, E | Error, R> =>
+): Effect.Effect<A, E | NotSo, R> =>
   look.pipe(
-    Effect.filterOrFail(isSo, (seen) => new Error(`${what} never came; it is ${JSON.stringify(seen)}`)),
+    Effect.filterOrFail(isSo, (seen) => new NotSo({ message: `${what} never came; it is ${JSON.stringify(seen)}` })),
     Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo({ duration: "20 seconds" })))
   )
 
@@ -99,7 +106,7 @@ export const fresh = (name: string): StreamPath => StreamPath.make(`/${name}-${+
 /** A request of one event. */
 export const one = (path: StreamPath, text: string, idempotencyKey?: string): AppendRequest => ({
   path,
-  events: [{ type: "test", payload: JSON.stringify({ text }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }]
+  events: [{ type: "test", payload: JSON.stringify({ text }), idempotencyKey }]
 })
 
 /** As much of an event's wire form as these tests look at. */

@@ -29,7 +29,8 @@ export interface Asked {
 /** Fails where the connection does. */
 export const ask = ({ agent, body, headers = {}, method = "GET", path, port }: Asked): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const request = http.request({ host: "127.0.0.1", port, path, method, headers, timeout: patience, ...(agent && { agent }) })
+    const options = { host: "127.0.0.1", port, path, method, headers, timeout: patience }
+    const request = http.request({ ...options, ...(agent === undefined ? {} : { agent }) })
     request.once("timeout", () => request.destroy(new Error("no answer in time")))
     request.once("error", reject)
     request.once("response", (response) => {
@@ -59,11 +60,17 @@ export const contentOf = ({ idempotencyKey, metadata, payload, type }: Sent): st
 const nameOf = (payload: unknown): string | undefined =>
   typeof payload === "object" && payload !== null && "name" in payload ? String(payload.name) : undefined
 
+/** As much of a recorded event as is looked at. */
+export interface Event extends Sent {
+  readonly streamPath: string
+  readonly offset: number
+}
+
 /** An event in its wire form. */
 export const logged = (line: string): Logged => recorded(JSON.parse(line))
 
 /** The same, parsed. */
-export const recorded = (event: Sent & { readonly streamPath: string; readonly offset: number }): Logged => ({
+export const recorded = (event: Event): Logged => ({
   path: event.streamPath,
   offset: event.offset,
   content: contentOf(event),

@@ -23,7 +23,7 @@ export type Strike = (service: Service, random: Random) => Promise<void>
 export interface Outcome extends Verdict {
   /** From each strike to the next acknowledgement, in milliseconds. */
   readonly recoveries: ReadonlyArray<number>
-  /** Connections that all tails needed together. */
+  /** How many times the fault struck. */
   readonly rounds: number
 }
 
@@ -92,7 +92,8 @@ const readLog = (service: Service, prefix: string): Promise<ReadonlyArray<Logged
 
 /** What the service answers when it is asked for all of a stream. */
 const read = async (service: Service, path: string): Promise<Tail> => {
-  const { body, status } = await Traffic.ask({ port: service.port, path: `/api/streams${path}?format=ndjson&live=false` })
+  const asked = { port: service.port, path: `/api/streams${path}?format=ndjson&live=false` }
+  const { body, status } = await Traffic.ask(asked)
   if (status !== 200) throw new Error(`${status}: ${body}`)
   const seen = body.split("\n").filter((line) => line !== "").map(Traffic.logged)
   return { name: `read of ${path}`, path, within: false, seen, complete: true }

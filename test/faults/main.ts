@@ -20,10 +20,11 @@ type Test = (service: Service.Service, random: Random.Random, rounds: number | u
 
 const told = (outcome: World.Outcome): string => {
   const [least, most] = [Math.min(...outcome.recoveries), Math.max(...outcome.recoveries)].map(Math.round)
-  return `${outcome.rounds} rounds, ${outcome.acknowledged} acknowledged, ${outcome.unacknowledged} recorded without, ` +
-    `${outcome.tailed} seen by readers, next acknowledgement after ${least} to ${most} ms`
+  const { acknowledged, rounds, tailed, unacknowledged, violations } = outcome
+  return `${rounds} rounds, ${acknowledged} acknowledged, ${unacknowledged} recorded without, ${tailed} seen by ` +
+    `readers, next acknowledgement after ${least} to ${most} ms, ${violations.length} violations`
 }
-const told2 = ({ connections, growth }: Bounds.Bounds): string =>
+const toldBounds = ({ connections, growth }: Bounds.Bounds): string =>
   `the service grew by ${Math.round(growth / 1e6)} MB, ${connections} connections`
 
 const tests: Readonly<Record<string, Test>> = {
@@ -31,8 +32,9 @@ const tests: Readonly<Record<string, Test>> = {
     name,
     async (service, random, rounds) => {
       const outcome = await World.run(service, strike, rounds ?? usualRounds[name] ?? otherRounds, random)
-      for (const { detail, kind, path } of outcome.violations.slice(0, 20)) console.error(`  ${kind} ${path}: ${detail}`)
-      return { passed: outcome.violations.length === 0, told: `${told(outcome)}, ${outcome.violations.length} violations` }
+      const { violations } = outcome
+      for (const { detail, kind, path } of violations.slice(0, 20)) console.error(`  ${kind} ${path}: ${detail}`)
+      return { passed: violations.length === 0, told: told(outcome) }
     }
   ])),
   "durability-off": async (service, random) => {
@@ -44,12 +46,12 @@ const tests: Readonly<Record<string, Test>> = {
   "paused-tails": async (service) => {
     const bounds = await Bounds.pausedTails(service, 100, 100_000)
     for (const problem of bounds.problems.slice(0, 20)) console.error(`  ${problem}`)
-    return { passed: bounds.problems.length === 0, told: told2(bounds) }
+    return { passed: bounds.problems.length === 0, told: toldBounds(bounds) }
   },
   "many-tails": async (service) => {
     const bounds = await Bounds.manyTails(service, 1_000, 500)
     for (const problem of bounds.problems.slice(0, 20)) console.error(`  ${problem}`)
-    return { passed: bounds.problems.length === 0, told: told2(bounds) }
+    return { passed: bounds.problems.length === 0, told: toldBounds(bounds) }
   }
 }
 
@@ -66,10 +68,16 @@ const whole = (name: string, text: string | undefined): number | undefined => {
 
 const options = () => {
   const { values } = parseArgs({
-    options: { seed: { type: "string" }, rounds: { type: "string" }, only: { type: "string" }, help: { type: "boolean" } }
+    options: {
+      seed: { type: "string" },
+      rounds: { type: "string" },
+      only: { type: "string" },
+      help: { type: "boolean" }
+    }
   })
   if (values.only !== undefined && !(values.only in tests)) throw new Error(`There is no fault ${values.only}`)
-  return { ...values, seed: whole("seed", values.seed) ?? Date.now() % 1_000_000, rounds: whole("rounds", values.rounds) }
+  const seed = whole("seed", values.seed) ?? Date.now() % 1_000_000
+  return { ...values, seed, rounds: whole("rounds", values.rounds) }
 }
 
 const run = async ({ only, rounds, seed }: ReturnType<typeof options>): Promise<void> => {

@@ -1,0 +1,130 @@
+/**
+ * What a request to append asks for, and what it is answered: pure, for the two doors that appends come in by. It
+ * decodes by hand what `StreamsApi` describes, and a test holds the two together.
+ */
+import { Result } from "effect"
+import type { IncomingMessage } from "node:http"
+import * as Control from "../domain/ControlEvent.ts"
+import type { StreamError } from "../domain/StreamError.ts"
+import { InvalidEvent, InvalidPath } from "../domain/StreamError.ts"
+import type { Appended, AppendRequest } from "../log/EventStore.ts"
+import * as Body from "./Body.ts"
+import type * as Received from "./Received.ts"
+import * as StreamUrl from "./StreamUrl.ts"
+
+export interface Asked {
+  readonly request: AppendRequest
+  /** Whether the reply is an array. */
+  readonly batch: boolean
+}
+
+export interface Terms {
+  /** Headers that are not recorded, in lower case, beside the credentials. */
+  readonly redactedHeaders: ReadonlySet<string>
+}
+
+/** The stream of an append's URL, behind `prefix`. */
+export const target = (url: string, prefix: string): Result.Result<StreamUrl.StreamUrl, InvalidPath> =>
+  Result.flatMap(StreamUrl.parse(url, prefix), (parsed) =>
+    parsed.within
+      ? Result.fail(new InvalidPath({ path: `${parsed.path}/**`, reason: "/** can be read, not appended to" }))
+      : Result.succeed(parsed))
+
+/** What is to be appended. `ingestOnly`: whoever sends it may only deliver. */
+export const decode = (
+  incoming: IncomingMessage,
+  url: StreamUrl.StreamUrl,
+  body: Buffer,
+  ingestOnly: boolean,
+  terms: Terms
+): Result.Result<Asked, StreamError> => {
+  const arrival = new Arrival(incoming, body, ingestOnly)
+  if (arrival.as !== undefined && ingestOnly && Control.isReserved(arrival.as)) {
+    return Result.fail(new InvalidEvent({ field: "as", reason: `${JSON.stringify(arrival.as)} has a reserved prefix` }))
+  }
+  const decoded = Body.decode(arrival, terms.redactedHeaders)
+  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
+  const { batch, events } = decoded.success
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i]
+    const wrong = event === undefined ? undefined : Control.judge(event)
+    if (wrong !== undefined) return Result.fail(batch ? ofBatch(i, wrong) : wrong)
+  }
+  return Result.succeed({ request: { path: url.path, events }, batch })
+}
+
+/** The answer's text and status. */
+export const reply = ({ known, lines }: Appended, batch: boolean) => ({
+  text: batch ? `[${lines.join(",")}]` : lines[0] ?? "null",
+  status: known ? 200 : 201
+})
+
+/** The same error, of one event of a batch. */
+const ofBatch = (index: number, { example, field, reason }: InvalidEvent): InvalidEvent =>
+  new InvalidEvent({
+    index,
+    reason,
+    ...(field === undefined ? {} : { field }),
+    ...(example === undefined ? {} : { example })
+  })
+
+/** A request as its body's decoder sees it. Query and headers are made only for bodies that are no event. */
+class Arrival implements Body.Arrival {
+  readonly body: Buffer
+  readonly ingestOnly: boolean
+  private readonly incoming: IncomingMessage
+
+  constructor(incoming: IncomingMessage, body: Buffer, ingestOnly: boolean) {
+    this.incoming = incoming
+    this.body = body
+    this.ingestOnly = ingestOnly
+  }
+
+  get method(): string {
+    return this.incoming.method ?? "POST"
+  }
+
+  get contentType(): string | undefined {
+    return this.incoming.headers["content-type"]
+  }
+
+  get contentEncoding(): string | undefined {
+    return this.incoming.headers["content-encoding"]
+  }
+
+  get idempotencyKey(): string | ReadonlyArray<string> | undefined {
+    return this.incoming.headers["idempotency-key"] === undefined ? undefined : this.headers["idempotency-key"]
+  }
+
+  get as(): string | undefined {
+    return this.parameters?.get("as") ?? undefined
+  }
+
+  get query(): Received.Named {
+    const values: { [name: string]: string | ReadonlyArray<string> } = Object.create(null)
+    for (const name of new Set(this.parameters?.keys())) values[name] = oneOrAll(this.parameters?.getAll(name) ?? [])
+    return values
+  }
+
+  /** By lower-case name; several values where a name was repeated. */
+  get headers(): Received.Named {
+    const headers: { [name: string]: string | ReadonlyArray<string> } = Object.create(null)
+    for (const [name, values] of Object.entries(this.incoming.headersDistinct)) headers[name] = oneOrAll(values ?? [])
+    return headers
+  }
+
+  private get parameters(): URLSearchParams | undefined {
+    return parametersOf(this.incoming.url ?? "")
+  }
+}
+
+/** The query of a URL, where it has one. */
+export const parametersOf = (url: string): URLSearchParams | undefined => {
+  const start = url.indexOf("?")
+  return start < 0 ? undefined : new URLSearchParams(url.slice(start + 1))
+}
+
+const oneOrAll = (values: ReadonlyArray<string>): string | ReadonlyArray<string> => {
+  const [first] = values
+  return values.length === 1 && first !== undefined ? first : values
+}
