@@ -8,7 +8,6 @@ import type { AppendError } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Appended, AppendRequest } from "./EventStore.ts"
-import * as Group from "./Group.ts"
 import type { GroupCommit, Outcome } from "./GroupCommit.ts"
 
 /** Bound of what waits, in bytes of events: about a second of full throughput; beyond it the answer is 503. */
@@ -142,7 +141,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       yield* queue.filled.await
       const group = queue.take(groupRequests)
       const free = lanes.size === 0 ? group : group.filter((each) => {
-        const lane = Group.needed(each.request.path, undefined).map((path) => lanes.get(path)).find((lane) => lane)
+        const lane = options.main.needed(each.request.path).map((path) => lanes.get(path)).find((lane) => lane)
         lane?.put(each)
         return lane === undefined
       })

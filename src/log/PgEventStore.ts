@@ -38,6 +38,8 @@ const writerConnections = 6
 const lockTimeout = "1s"
 /** A check of the log that takes longer is a failed one. */
 const checkTimeout = "2 seconds"
+/** A read that takes longer has met a connection that is dead and does not say so; the next one has another. */
+const readTimeout = "8 seconds"
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const client = yield* PgClient.PgClient
@@ -93,13 +95,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Context.make(EventStore, {
     append: appender.append,
-    read: (path, options) => available(readPage(path, options)),
-    readWithin: (prefix, options) => available(readWithin(prefix, options)),
+    read: (path, options) => inTime(readPage(path, options)),
+    readWithin: (prefix, options) => inTime(readWithin(prefix, options)),
     remove: (path, { recursive }) => available(remove(path, recursive, onRemoved)),
     recent: (path, after) => recent.page(path, after)
   }).pipe(Context.add(Directory, {
-    describe: (path) => available(directory.describe(path)),
-    children: (path, options) => available(directory.children(path, options)),
+    describe: (path) => inTime(directory.describe(path)),
+    children: (path, options) => inTime(directory.children(path, options)),
     // A write of its own, and its commit, without an event that would show.
     check: writers`update millstream.writers set started_at = started_at where id = 1`.pipe(
       Effect.timeoutOrElse({
@@ -120,6 +122,12 @@ const away = (error: SqlError) =>
 
 const available = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> =>
   Effect.catchTag(effect, "SqlError", away)
+
+const inTime = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> =>
+  Effect.timeoutOrElse(available(effect), {
+    duration: readTimeout,
+    orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
+  })
 
 /** The log over the `PgClient` in scope; it makes its tables on first use. */
 export const layer = (
