@@ -90,16 +90,21 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const outcomes = yield* options.main.commit(group.map((each) => each.request))
     const answers: Array<() => void> = []
     const again: Array<Waiting> = []
+    let recorded = 0
     for (let i = 0; i < group.length; i++) {
       const each = group[i]
       const outcome = outcomes[i]
       if (each === undefined) continue
+      if (outcome?._tag === "Decided" && outcome.decision._tag === "Recorded") {
+        recorded += outcome.decision.events.length
+      }
       if (outcome?._tag === "Contended") yield* toLane(outcome.path, each)
       else if (outcome?._tag === "Decided" && outcome.decision._tag === "Deferred") again.push(each)
       else answers.push(() => answer(each, outcome))
     }
     queue.putBack(again)
     yield* Effect.forkChild(answerAll(answers), { startImmediately: answers.length <= answersAtOnce })
+    yield* Metric.update(events, recorded)
     yield* Metric.update(groups, 1)
     yield* Metric.update(waiting, queue.bytes)
   })
@@ -172,7 +177,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         }
         idle.closeUnsafe()
         queue.put({ request, bytes, answer: resume })
-      }).pipe(Effect.tap(({ known, lines }) => known ? Effect.void : Metric.update(events, lines.length)))
+      })
   }
   return appender
 })

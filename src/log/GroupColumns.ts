@@ -1,9 +1,8 @@
 /** A group's plan as the columns that `append_events` takes. */
-import { Schema } from "effect"
 import type { Recorded } from "../domain/EventText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
-import * as CoreState from "./CoreState.ts"
+import type * as CoreState from "./CoreState.ts"
 import type * as Group from "./Group.ts"
 
 /** The columns of a plan, as `append_events` takes them. */
@@ -70,7 +69,8 @@ const put = <A>(column: Array<A | null>, at: number, value: A): void => {
   column[at] = value
 }
 
-const encodeState = Schema.encodeSync(CoreState.Stored)
+// A core state is plain JSON already; a schema's encoder would cost more than the rest of the group.
+const encodeState = (state: CoreState.CoreState): string => JSON.stringify(state)
 
 const empty = () => ({
   ids: [] as Array<bigint>,

@@ -17,11 +17,12 @@ import type { HeadCache } from "./HeadCache.ts"
 import type * as Idempotency from "./Idempotency.ts"
 import type { LogClock } from "./LogClock.ts"
 import type { PgCommitter, Verdict } from "./PgCommitter.ts"
+import type { TimedOut, Watchdog } from "./Watchdog.ts"
 
 /** Milliseconds that a group waits for a database that is away. Its callers then learn that the outcome is unknown. */
 const patience = 10_000
-/** How long one call may take: longer than a frozen Postgres usually stays so, then the connection is given up. */
-const callTimeout = "8 seconds"
+/** Milliseconds that one call may take: longer than a frozen Postgres usually stays so, then the connection is given up. */
+const callTimeout = 8_000
 /** Pause before a database that is away is tried again. */
 const retryAfter = "50 millis"
 /** How often one request alone may fail for a reason that is not the connection. */
@@ -35,10 +36,13 @@ export type Outcome =
 export interface GroupCommit {
   /** One outcome for each request, in their order, and the heads that the group changed. */
   readonly commit: (requests: ReadonlyArray<AppendRequest>) => Effect.Effect<ReadonlyArray<Outcome>>
+  /** The streams whose rows an append to this one locks, as far as is known. */
+  readonly needed: (path: StreamPath) => ReadonlyArray<StreamPath>
 }
 
 export interface Options {
   readonly committer: PgCommitter
+  readonly watchdog: Watchdog
   readonly cache: HeadCache
   readonly clock: LogClock
   readonly breaker: Limit | "off"
@@ -56,16 +60,19 @@ interface Attempt {
   failures: number
 }
 
-export const make = ({ breaker, cache, clock, committer, onCommitted }: Options): GroupCommit => {
+export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }: Options): GroupCommit => {
   let batch = 0
   /** The plan of the call under way: what was written where its connection broke and it was committed all the same. */
   let sent: Group.Plan | undefined
+  /** What is known of the group's streams, and the rows that the call under way may wait for. */
+  let hints: Pick<ReadonlyMap<StreamPath, Head>, "get"> = cache
+  let waitedFor: ReadonlySet<StreamPath> = new Set()
 
   const look = Effect.fnUntraced(function*(attempt: Attempt) {
     const view = new Map<StreamPath, Head>()
     const paths = attempt.requests.map((request) => request.path)
     // Under lock nothing cached counts, and no ancestor is locked that need not be.
-    const hints = attempt.locked ? yield* committer.heads(paths) : cache
+    hints = attempt.locked ? yield* committer.heads(paths) : cache
     const missing = new Set<StreamPath>()
     for (const path of paths) {
       for (const needed of Group.needed(path, hints.get(path))) {
@@ -74,10 +81,12 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
         else view.set(needed, head)
       }
     }
+    waitedFor = attempt.locked ? missing : new Set()
     if (missing.size > 0) {
       const found = yield* (attempt.locked ? committer.lockedHeads : committer.heads)([...missing])
       for (const path of missing) view.set(path, found.get(path) ?? unwritten)
     }
+    hints = view
     return view
   })
 
@@ -88,6 +97,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
     while (true) {
       const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker })
       sent = plan
+      waitedFor = new Set(plan.looked.keys())
       batch += 1
       const verdict: Verdict = yield* committer.write(batch, plan)
       if (verdict._tag !== "Known") return { plan, verdict }
@@ -96,8 +106,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
   })
 
   const round = (attempt: Attempt) =>
-    (attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt)).pipe(
-      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail("TimedOut" as const) }),
+    watchdog.within(attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt), callTimeout).pipe(
       // The others must not go down with it; an interruption is none and passes.
       Effect.catchDefect((cause) => Effect.fail(new Defect({ cause })))
     )
@@ -135,8 +144,8 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
       refuseAll(attempt, "The database did not answer in time, so it is unknown whether this was recorded")
     )
 
-  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | Defect | "TimedOut") {
-    const reason = error === "TimedOut" ? error : error._tag === "Defect" ? error._tag : error.reason._tag
+  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | Defect | TimedOut) {
+    const reason = error._tag === "SqlError" ? error.reason._tag : error._tag
     if (reason === "LockTimeoutError") return yield* splitOff(attempt)
     if (reason === "DeadlockError" || reason === "SerializationError") return yield* again(attempt)
     // From here on the outcome is unknown until Postgres tells.
@@ -163,7 +172,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
   /** Whether the last batch was committed; none where the database stays away. */
   const settle = (attempt: Attempt): Effect.Effect<boolean | undefined> =>
     Effect.flatMap(
-      Effect.result(Effect.timeout(committer.settle(batch), callTimeout)),
+      Effect.result(watchdog.within(committer.settle(batch), callTimeout)),
       (result) =>
         Result.isSuccess(result)
           ? Effect.succeed(result.success)
@@ -174,10 +183,11 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
 
   /** One locked row must not stop the others: what touches it is given back, the rest goes on. */
   const splitOff = Effect.fnUntraced(function*(attempt: Attempt): Effect.fn.Return<ReadonlyArray<Outcome>> {
-    const touched = attempt.requests.map((request) => Group.needed(request.path, undefined))
-    const locked = yield* Effect.result(committer.lockedElsewhere([...new Set(touched.flat())]))
+    // A stream that exists needs its own row only, whatever is locked above it.
+    const touched = attempt.requests.map((request) => Group.needed(request.path, hints.get(request.path)))
+    const locked = yield* Effect.result(committer.lockedElsewhere([...waitedFor]))
     if (Result.isFailure(locked)) return yield* again(attempt)
-    const blocked = (sent === undefined ? [] : [...sent.looked.keys()]).filter((path) => locked.success.has(path))
+    const blocked = [...waitedFor].filter((path) => locked.success.has(path))
     const contended = touched.map((paths) => paths.find((path) => blocked.includes(path)))
     const free = attempt.requests.filter((_, i) => contended[i] === undefined)
     const outcomes = free.length === 0 ? [] : free.length === attempt.requests.length
@@ -188,6 +198,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted }: Options)
   })
 
   return {
+    needed: (path) => Group.needed(path, cache.get(path)),
     commit: (requests) =>
       run({ requests, deadline: performance.now() + patience, locked: false, failures: 0 })
   }

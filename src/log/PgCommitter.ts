@@ -38,6 +38,10 @@ export interface PgCommitter {
   readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
 }
 
+/** A constant, since the hottest statement must not be put together anew for each call. */
+const appendEvents = `select stale, conflict, known, lost, new_ids, clock from millstream.append_events(
+  $1::bigint, $2::bigint, ${Array.from({ length: 26 }, (_, i) => `$${i + 3}`).join(", ")}, $29::text)`
+
 /** `server` names this process in the notices that others hear. */
 export const make = Effect.fnUntraced(function*(server: string) {
   const sql = yield* SqlClient.SqlClient
@@ -69,17 +73,37 @@ export const make = Effect.fnUntraced(function*(server: string) {
 
   const write = Effect.fnUntraced(function*(batch: number | undefined, plan: Group.Plan) {
     const group = arrange(plan)
-    const [row] = yield* sql<VerdictRow>`
-      select stale, conflict, known, lost, new_ids, clock from millstream.append_events(
-        ${writer}::bigint, ${batch === undefined ? null : BigInt(batch)}::bigint,
-        ${bigints(group.ids)}, ${bigints(group.heads)}, ${bigints(group.newHeads)}, ${texts(group.states)},
-        ${times(group.created)}, ${times(group.updated)}, ${texts(group.absent)},
-        ${texts(group.paths)}, ${texts(group.parents)}, ${bigints(group.pathHeads)}, ${texts(group.pathStates)},
-        ${times(group.pathCreated)}, ${times(group.pathUpdated)},
-        ${ints(group.streams)}, ${bigints(group.offsets)}, ${texts(group.types)}, ${texts(group.payloads)},
-        ${texts(group.metadata)}, ${texts(group.keys)}, ${texts(group.causePaths)}, ${bigints(group.causeOffsets)},
-        ${texts(group.causeProcessors)}, ${ints(group.causeHops)}, ${times(group.times)},
-        ${bigints(group.askedIds)}, ${texts(group.askedKeys)}, ${notice(server, plan.heads)}::text)`
+    const [row] = yield* sql.unsafe<VerdictRow>(appendEvents, [
+      writer,
+      batch === undefined ? null : BigInt(batch),
+      bigints(group.ids),
+      bigints(group.heads),
+      bigints(group.newHeads),
+      texts(group.states),
+      times(group.created),
+      times(group.updated),
+      texts(group.absent),
+      texts(group.paths),
+      texts(group.parents),
+      bigints(group.pathHeads),
+      texts(group.pathStates),
+      times(group.pathCreated),
+      times(group.pathUpdated),
+      ints(group.streams),
+      bigints(group.offsets),
+      texts(group.types),
+      texts(group.payloads),
+      texts(group.metadata),
+      texts(group.keys),
+      texts(group.causePaths),
+      bigints(group.causeOffsets),
+      texts(group.causeProcessors),
+      ints(group.causeHops),
+      times(group.times),
+      bigints(group.askedIds),
+      texts(group.askedKeys),
+      notice(server, plan.heads)
+    ])
     return row === undefined ? yield* Effect.die("append_events returned no row") : verdict(row, group, plan)
   })
 

@@ -26,6 +26,7 @@ import * as PgReader from "./PgReader.ts"
 import * as PgRemoval from "./PgRemoval.ts"
 import * as PgSetup from "./PgSetup.ts"
 import { Recent } from "./Recent.ts"
+import * as Watchdog from "./Watchdog.ts"
 
 export interface Options {
   /** The breaker of streams that configure none. */
@@ -36,6 +37,11 @@ export interface Options {
 const writerConnections = 6
 /** A row that another server has locked is waited for so long, then what needs it waits elsewhere. */
 const lockTimeout = "1s"
+/**
+ * How the queries of appends are planned: once, and by index always. The statistics of a young table are stale, and a
+ * plan that was made for ten streams must not scan a hundred thousand.
+ */
+const planning = { plan_cache_mode: "force_generic_plan", enable_seqscan: "off", jit: "off" }
 /** A check of the log that takes longer is a failed one. */
 const checkTimeout = "2 seconds"
 /** A read that takes longer has met a connection that is dead and does not say so; the next one has another. */
@@ -48,6 +54,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const cache = new HeadCache()
   const clock = new LogClock()
   const recent = new Recent()
+  const watchdog = yield* Watchdog.make
 
   yield* PgSetup.run
   // Appends have connections of their own, so that slow reads can not hold them up.
@@ -55,7 +62,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     ...client.config,
     maxConnections: writerConnections,
     applicationName: "millstream appender",
-    startupParameters: { ...client.config.startupParameters, lock_timeout: lockTimeout }
+    startupParameters: { ...client.config.startupParameters, ...planning, lock_timeout: lockTimeout }
   })
   const onWriters = Effect.provideService(SqlClient, writers)
 
@@ -73,7 +80,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }
   }
   const groupCommit = onWriters(Effect.map(PgCommitter.make(server), (committer) =>
-    GroupCommit.make({ committer, cache, clock, breaker: options.breaker, onCommitted })))
+    GroupCommit.make({ committer, watchdog, cache, clock, breaker: options.breaker, onCommitted })))
 
   const appender = yield* Appender.make({ main: yield* groupCommit, lane: Effect.orDie(groupCommit) })
   const remove = yield* onWriters(

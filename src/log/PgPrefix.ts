@@ -9,7 +9,7 @@ import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import type { PrefixPage, PrefixReadOptions } from "./EventStore.ts"
-import { pageEvents } from "./EventStore.ts"
+import { pageBytes, pageEvents } from "./EventStore.ts"
 
 /** Streams that are merged; beyond it one walk over the index is cheaper than so many looks. */
 const mergedStreams = 1_000
@@ -17,6 +17,9 @@ const mergedStreams = 1_000
 const walkedEvents = 10_000
 /** Fewest events that a merge takes from each stream. */
 const leastPerStream = 4
+/** What a line has beside its payload and metadata, in bytes. */
+const lineBytes = 300
+
 const Row = Schema.Struct({
   tx: Schema.BigInt,
   position: Schema.BigInt,
@@ -39,9 +42,11 @@ export const make = Effect.gen(function*() {
     Request: Schema.Struct({ path: StreamPath, below: Schema.String, limit: Schema.Int }),
     Result: Schema.Struct({ id: Schema.BigInt }),
     execute: ({ below, limit, path }) => sql`
-      select id from millstream.streams
-      where (path = ${path} or path > ${below} and path < ${`${below.slice(0, -1)}0`}) and deleted_at is null
-      limit ${limit}::int`
+      select id from millstream.streams where path = ${path} and deleted_at is null
+      union all (
+        select id from millstream.streams
+        where path > ${below} and path < ${`${below.slice(0, -1)}0`} and deleted_at is null
+        order by path limit ${limit}::int)`
   })
   const selectHorizon = SqlSchema.findOne({
     Request: Schema.Void,
@@ -58,44 +63,63 @@ export const make = Effect.gen(function*() {
     Result: Row,
     execute: ({ each, horizon, ids, limit, position, tx, types }) => sql`
       with taken as (
-        select e.tx, e.position, e.line, e.type, row_number() over (partition by s.id order by e."offset") as place
+        select s.id, e.*, row_number() over (partition by s.id order by e."offset") as place
         from unnest(${[...ids]}::bigint[]) s(id)
         cross join lateral (
-          select l.tx, l.position, l.line, l.type, l."offset" from millstream.lines l
-          where l.stream_id = s.id and l.tx < ${horizon}::bigint
-            and l."offset" > millstream.offset_at(s.id, ${tx}::bigint, ${position}::bigint)
-          order by l."offset" limit ${each}::int
+          select e.tx, e.position, e."offset",
+            case when ${types}::text[] is null or e.type = any(${types}::text[]) then
+              octet_length(e.payload) + coalesce(octet_length(e.metadata), 0) + ${lineBytes}::int end as bytes
+          from millstream.events e
+          where e.stream_id = s.id and e.tx < ${horizon}::bigint
+            and e."offset" > millstream.offset_at(s.id, ${tx}::bigint, ${position}::bigint)
+          order by e."offset" limit ${each}::int
         ) e
       ),
       bound as (
         select tx, position from taken where place = ${each}::int order by tx, position limit 1
+      ),
+      merged as (
+        select t.*,
+          sum(coalesce(t.bytes, 0)) over (order by t.tx, t.position rows unbounded preceding)
+            - coalesce(t.bytes, 0) as bytes_before
+        from taken t
+        where not exists (select from bound b where (t.tx, t.position) > (b.tx, b.position))
+        order by t.tx, t.position limit ${limit}::int
       )
-      select t.tx, t.position,
-        case when ${types}::text[] is null or t.type = any(${types}::text[]) then t.line end as line
-      from taken t
-      where not exists (select from bound b where (t.tx, t.position) > (b.tx, b.position))
-      order by t.tx, t.position limit ${limit}::int`
+      select m.tx, m.position, l.line from merged m
+      left join lateral (
+        select l.line from millstream.lines l
+        where l.stream_id = m.id and l."offset" = m."offset" and m.bytes is not null offset 0
+      ) l on true
+      where m.bytes_before < ${pageBytes}::int
+      order by m.tx, m.position`
   })
   const walk = SqlSchema.findAll({
     Request: Schema.Struct({ ...Range.fields, path: StreamPath, below: Schema.String, walked: Schema.Int }),
     Result: Row,
     execute: ({ below, horizon, limit, path, position, tx, types, walked }) => sql`
       with walked as (
-        select e.stream_id, e."offset", e.tx, e.position from millstream.events e
-        where (e.tx, e.position) > (${tx}::bigint, ${position}::bigint) and e.tx < ${horizon}::bigint
-        order by e.tx, e.position limit ${walked}::int
+        select * from millstream.walk(${tx}::bigint, ${position}::bigint, ${horizon}::bigint, ${walked}::int)
       ),
       found as (
-        select l.tx, l.position, l.line from walked w
-        join millstream.lines l on l.stream_id = w.stream_id and l."offset" = w."offset"
-        where (l.path = ${path} or l.path > ${below} and l.path < ${`${below.slice(0, -1)}0`})
-          and (${types}::text[] is null or l.type = any(${types}::text[]))
-        order by l.tx, l.position limit ${limit}::int
-      )
-      select tx, position, line from found
+        select w.*, sum(w.bytes + ${lineBytes}::int) over (order by w.tx, w.position rows unbounded preceding)
+          - w.bytes - ${lineBytes}::int as bytes_before
+        from walked w
+        cross join lateral (select s.path from millstream.streams s where s.id = w.stream_id offset 0) s
+        where (s.path = ${path} or s.path > ${below} and s.path < ${`${below.slice(0, -1)}0`})
+          and (${types}::text[] is null or w.type = any(${types}::text[]))
+        order by w.tx, w.position limit ${limit}::int
+      ),
+      fitting as (select * from found where bytes_before < ${pageBytes}::int)
+      select f.tx, f.position, l.line from fitting f
+      cross join lateral (
+        select l.line from millstream.lines l where l.stream_id = f.stream_id and l."offset" = f."offset" offset 0
+      ) l
       union all
       (select tx, position, null from walked
-        where (select count(*) from found) < ${limit}::int order by tx desc, position desc limit 1)
+        where (select count(*) from fitting) < ${limit}::int
+          and (select count(*) from fitting) = (select count(*) from found)
+        order by tx desc, position desc limit 1)
       order by tx, position, line nulls last`
   })
 
@@ -114,7 +138,13 @@ export const make = Effect.gen(function*() {
       const each = Math.max(leastPerStream, Math.ceil((2 * limit) / Math.max(1, streams.length)))
       const rows = isMerged
         ? yield* merge({ ...range, ids: streams.map((stream) => stream.id), each })
-        : yield* walk({ ...range, path: prefix, below, walked: walkedEvents })
+        // Where everything is wanted a page is found in as many steps.
+        : yield* walk({
+          ...range,
+          path: prefix,
+          below,
+          walked: prefix === Path.root && options.types === undefined ? limit : walkedEvents
+        })
       const lines = rows.flatMap(({ line, position, tx }) => line === null ? [] : [{ cursor: { tx, position }, line }])
       const last = rows.at(-1) ?? options.after
       const page: PrefixPage = {

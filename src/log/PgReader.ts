@@ -21,9 +21,10 @@ const lineBytes = 300
 interface Row {
   readonly life: bigint
   readonly head: bigint
+  readonly born: bigint
   readonly offset: bigint | null
   readonly type: string
-  /** None where there was no room for it any more; of the first there always is. */
+  /** None, and no metadata either, where there was no room for it any more; of the first there always is. */
   readonly payload: string | null
   readonly metadata: string | null
   readonly idempotency_key: string | null
@@ -34,21 +35,33 @@ interface Row {
   readonly created_at: Date
 }
 
+interface Range {
+  readonly after: number
+  readonly before: number
+  /** Offsets behind `after`, or behind the first event, that are looked at. */
+  readonly span: number
+  readonly types: ReadonlyArray<string> | null
+  readonly limit: number
+}
+
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient
 
-  const select = (path: StreamPath, after: number, upTo: number, types: ReadonlyArray<string> | null, limit: number) =>
+  const select = (path: StreamPath, { after, before, limit, span, types }: Range) =>
     sql<Row>`
-      select s.id as life, s.head, e."offset", e.type, e.metadata, e.idempotency_key, e.cause_path, e.cause_offset,
+      select s.id as life, s.head, s.born, e."offset", e.type, e.idempotency_key, e.cause_path, e.cause_offset,
         e.cause_processor, e.cause_hops, e.created_at,
-        case when e.bytes_before < ${pageBytes}::int or e.place = 1 then e.payload end as payload
+        case when e.bytes_before < ${pageBytes}::int then e.payload end as payload,
+        case when e.bytes_before < ${pageBytes}::int then e.metadata end as metadata
       from millstream.streams s
       left join lateral (
-        select *, row_number() over page as place,
+        select *,
           sum(octet_length(payload) + coalesce(octet_length(metadata), 0) + ${lineBytes}::int) over page
-            - octet_length(payload) as bytes_before
+            - octet_length(payload) - coalesce(octet_length(metadata), 0) - ${lineBytes}::int as bytes_before
         from millstream.events
-        where stream_id = s.id and "offset" > ${BigInt(after)}::bigint and "offset" <= ${BigInt(upTo)}::bigint
+        where stream_id = s.id and "offset" > greatest(${BigInt(after)}::bigint, s.born)
+          and "offset" <= greatest(${BigInt(after)}::bigint, s.born) + ${span}::int
+          and "offset" < ${BigInt(before)}::bigint
           and (${types}::text[] is null or type = any(${types}::text[]))
         window page as (order by "offset" rows unbounded preceding)
         order by "offset" limit ${limit}::int
@@ -59,10 +72,11 @@ export const make = Effect.gen(function*() {
   return Effect.fnUntraced(function*(path: StreamPath, options: ReadOptions): Effect.fn.Return<Page, SqlError> {
     const { after, before = Number.MAX_SAFE_INTEGER, types } = options
     const limit = Math.min(options.limit ?? pageEvents, pageEvents)
-    const upTo = Math.min(before - 1, after + (types === undefined ? limit : lookedAt))
-    const rows = yield* select(path, after, upTo, types === undefined ? null : [...types], limit)
+    const span = types === undefined ? limit : lookedAt
+    const rows = yield* select(path, { after, before, limit, span, types: types === undefined ? null : [...types] })
     const [first] = rows
     if (first === undefined) return { lines: [], last: after, head: 0, life: undefined }
+    const upTo = Math.min(before - 1, Math.max(after, Number(first.born)) + span)
     const lines: Array<string> = []
     let last = after
     for (const row of rows) {

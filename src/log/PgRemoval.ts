@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
       with ended as (select id, path from millstream.streams where path = any(${[...paths]}::text[])),
       swept as (insert into millstream.deleted_streams select id from ended)
       update millstream.streams s
-      set id = nextval(pg_get_serial_sequence('millstream.streams', 'id')), deleted_at = clock_timestamp(),
+      set id = nextval(pg_get_serial_sequence('millstream.streams', 'id')), born = s.head, deleted_at = clock_timestamp(),
         updated_at = greatest(s.updated_at, clock_timestamp()), state = ${state}
       from ended where s.path = ended.path`
   })
