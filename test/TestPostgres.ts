@@ -20,8 +20,10 @@ export const layer = Layer.unwrap(Effect.gen(function*() {
   return PgClient.layer({ ...credentials, maxConnections: 5 })
 })).pipe(Layer.provide(NodeServices.layer))
 
-/** The log on it, with the breaker that a service has by default. */
-export const log = PgEventStore.layer({ breaker: { capacity: 100, refillPerSecond: 100 } }).pipe(
-  Layer.provideMerge(Growth.layer),
-  Layer.provideMerge(layer)
+/** The log over the client in scope, with the breaker that a service has by default. */
+export const logOver = PgEventStore.layer({ breaker: { capacity: 100, refillPerSecond: 100 } }).pipe(
+  Layer.provideMerge(Growth.layer)
 )
+
+/** The log on a Postgres of its own. */
+export const log = logOver.pipe(Layer.provideMerge(layer))

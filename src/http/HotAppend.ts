@@ -17,6 +17,7 @@ import * as ContentEncoding from "./ContentEncoding.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 import * as Problem from "./Problem.ts"
 import * as Reply from "./Reply.ts"
+import { Turns } from "./Turns.ts"
 
 /** Makes a server take appends this way. */
 export const make = Effect.gen(function*() {
@@ -24,6 +25,7 @@ export const make = Effect.gen(function*() {
   const settings = yield* ServiceConfig
   const access = Access.make(settings)
   const terms = { redactedHeaders: new Set(settings.redactedHeaders) }
+  const turns = new Turns()
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
   /** Takes a request; false where it is not one of these. */
@@ -59,7 +61,7 @@ export const make = Effect.gen(function*() {
         Problem.contentType,
         Problem.headersOf(error)
       )
-    Arriving.listen(incoming, (arrived) => {
+    const append = (arrived: Arriving.Arrived) => {
       const asked = Result.flatMap(
         arrived,
         (body) => Appending.decode(incoming, target.success, body, false, terms)
@@ -75,7 +77,8 @@ export const make = Effect.gen(function*() {
         const error = Exit.findErrorOption(exit)
         return error._tag === "Some" ? refuse(error.value) : response.destroy()
       })
-    })
+    }
+    Arriving.listen(incoming, (arrived) => turns.add(() => append(arrived)))
     return true
   }
 

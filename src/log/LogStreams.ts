@@ -7,7 +7,7 @@ import * as Control from "../domain/ControlEvent.ts"
 import { EventInput, Metadata, Offset } from "../domain/Event.ts"
 import type * as EventType from "../domain/EventType.ts"
 import * as EventText from "../domain/EventText.ts"
-import { InvalidEvent, InvalidPath, InvalidRequest, NotFound } from "../domain/StreamError.ts"
+import { InvalidEvent, InvalidPath, InvalidRequest, NotFound, PayloadTooLarge } from "../domain/StreamError.ts"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
@@ -46,25 +46,40 @@ const propose = (input: EventInput): Effect.Effect<EventText.Proposed, InvalidEv
   return wrong === undefined ? Effect.succeed(proposed) : Effect.fail(wrong)
 }
 
+/** Most events of a batch: one transaction, whose neighbours wait for it. */
 const maxBatch = 1_000
+
+/** The same for one of a batch: what is wrong with it says which one it is. */
+const proposeAt = (input: EventInput, index: number): Effect.Effect<EventText.Proposed, InvalidEvent> =>
+  Effect.mapError(propose(input), ({ example, field, reason }) =>
+    new InvalidEvent({
+      reason,
+      index,
+      ...(field === undefined ? undefined : { field }),
+      ...(example === undefined ? undefined : { example })
+    }))
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const store = yield* EventStore
   const growth = yield* Growth
   const directory = yield* Directory
 
+  const record = Effect.fnUntraced(function*(path: StreamPath, events: ReadonlyArray<EventText.Proposed>) {
+    const { lines } = yield* store.append({ path, events })
+    return lines.map(EventText.decode)
+  })
+
   const appendAll = Effect.fnUntraced(function*(text: string, inputs: ReadonlyArray<EventInput>) {
     const path = yield* parsePath(text)
-    if (inputs.length === 0 || inputs.length > maxBatch) {
-      return yield* new InvalidRequest({ reason: `Append 1 to ${maxBatch} events at once, not ${inputs.length}` })
+    if (inputs.length === 0) return []
+    if (inputs.length > maxBatch) {
+      return yield* new PayloadTooLarge({ limit: maxBatch, reason: `A batch has at most ${maxBatch} events` })
     }
     const keys = inputs.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
     if (new Set(keys).size < keys.length) {
       return yield* new InvalidRequest({ reason: "The same idempotencyKey is given twice in one batch" })
     }
-    const events = yield* Effect.forEach(inputs, propose)
-    const { lines } = yield* store.append({ path, events })
-    return lines.map(EventText.decode)
+    return yield* record(path, yield* Effect.forEach(inputs, proposeAt))
   })
 
   const begin = Effect.fnUntraced(function*(path: StreamPath, options: ReadOptions<EventType.Any>) {
@@ -97,8 +112,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     )
 
   return Streams.of({
-    append: (path, event) => Effect.flatMap(appendAll(path, [event]), ([first]) =>
-      first === undefined ? Effect.die("An append returned no event") : Effect.succeed(first)),
+    append: Effect.fnUntraced(function*(text, input) {
+      const [event] = yield* record(yield* parsePath(text), [yield* propose(input)])
+      return event === undefined ? yield* Effect.die("An append returned no event") : event
+    }),
     appendAll,
     read: (path, options = {}) => follow(path, options, false),
     tail: (path, options = {}) => follow(path, options, true),

@@ -3,12 +3,14 @@
  * everything may have grown, and a slow look at what is watched finds what a lost notice would have told.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import { Growth } from "./Growth.ts"
 import type { HeadCache } from "./HeadCache.ts"
+import * as PgPresence from "./PgPresence.ts"
 import type { Recent } from "./Recent.ts"
 
 /** How late a reader is at the most when a notice was lost. */
@@ -42,7 +44,9 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   }
 
   yield* Effect.scoped(Effect.gen(function*() {
-    const notices = yield* client.listen("millstream")
+    const session = yield* PgConnection.make(client.config)
+    yield* PgPresence.attend(session)
+    const notices = yield* session.listen("millstream")
     // Whatever was told while nobody listened is lost.
     growth.announceAll()
     while (true) hear((yield* Queue.take(notices)).payload)

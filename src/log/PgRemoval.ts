@@ -78,7 +78,7 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
         yield* endLives({ paths: removed, state: yield* encodeState(CoreState.initial) }).pipe(
           Effect.catchTag("SchemaError", Effect.die)
         )
-        for (const path of removed) yield* sql`select pg_notify('millstream', ${`${server}\n-${path}`}::text)`
+        for (const path of removed) yield* sql`select pg_notify('millstream', ${`${server}\n-${path}`}::text) from millstream.log where notify`
       }
       return { plan, removed }
     }))

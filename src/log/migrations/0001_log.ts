@@ -8,8 +8,9 @@ export default Effect.gen(function*() {
   yield* sql`create schema if not exists millstream`
 
   // One row: what is added to Postgres's transaction ids, so that they go on rising after a restored dump.
-  yield* sql`create table millstream.log (tx_base bigint not null)`
-  yield* sql`insert into millstream.log values (0)`
+  // `notify` says whether more than one server is there to be told of writes: alone, telling costs more than writing.
+  yield* sql`create table millstream.log (tx_base bigint not null, notify boolean not null)`
+  yield* sql`insert into millstream.log values (0, true)`
 
   // Heads are updated with every commit: the free space keeps these updates in their page and out of the indexes.
   // `born` is the head when this life of the path began: its first event comes right behind.
@@ -22,9 +23,9 @@ export default Effect.gen(function*() {
       born bigint not null default 0,
       tx bigint not null,
       state text not null,
-      created_at timestamptz(3) not null,
-      updated_at timestamptz(3) not null,
-      deleted_at timestamptz(3)
+      created_at timestamptz not null,
+      updated_at timestamptz not null,
+      deleted_at timestamptz
     ) with (fillfactor = 50)`
   // Only for children: a look for one path, whose parent is not named, must not take it for the index of paths.
   yield* sql`
@@ -45,7 +46,7 @@ export default Effect.gen(function*() {
       cause_offset bigint,
       cause_processor text,
       cause_hops int,
-      created_at timestamptz(3) not null,
+      created_at timestamptz not null,
       primary key (stream_id, "offset")
     )`
   yield* sql`create index events_order on millstream.events (tx, position)`
@@ -123,6 +124,10 @@ export default Effect.gen(function*() {
       order by e.tx, e.position limit p_limit
     $$`
 
+  yield* sql`
+    create type millstream.verdict as (
+      stale bigint[], conflict boolean, known text, lost boolean, new_ids bigint[], clock double precision)`
+
   // Commits a group, or writes nothing and says why: stale heads, a path that exists meanwhile, known keys, or a
   // batch that was settled as lost. Never raises for a request. The first arrays are the streams looked at, with
   // the heads they must have; streams and events that are new follow; an event names its stream by its index in
@@ -139,29 +144,31 @@ export default Effect.gen(function*() {
       p_cause_paths text[], p_cause_offsets bigint[], p_cause_processors text[], p_cause_hops int[],
       p_times timestamptz[],
       p_asked_ids bigint[], p_asked_keys text[],
-      p_notice text,
-      out stale bigint[], out conflict boolean, out known text, out lost boolean,
-      out new_ids bigint[], out clock double precision
-    ) language plpgsql as $$
+      p_notice text
+    ) returns millstream.verdict language plpgsql as $$
     declare
+      v_verdict millstream.verdict;
+      v_new_ids bigint[];
+      v_base bigint;
+      v_notify boolean;
       v_tx bigint;
+      v_position bigint;
       v_all_ids bigint[] := p_ids;
     begin
-      conflict := false;
-      lost := false;
+      v_verdict.conflict := false;
+      v_verdict.lost := false;
       if cardinality(p_ids) > 0 then
-        select array_agg(p.id) filter (where l.head is distinct from p.head), max(l.tx) into stale, v_tx
+        select array_agg(p.id) filter (where l.head is distinct from p.head), max(l.tx) into v_verdict.stale, v_tx
         from unnest(p_ids, p_heads) p(id, head)
         left join (
           select s.id, s.head, s.tx from millstream.streams s where s.id = any(p_ids) order by s.id for update
         ) l on l.id = p.id;
       end if;
       if cardinality(p_absent) > 0 then
-        conflict := exists (select from millstream.streams s where s.path = any(p_absent));
+        v_verdict.conflict := exists (select from millstream.streams s where s.path = any(p_absent));
       end if;
-      if stale is not null or conflict then
-        clock := extract(epoch from clock_timestamp()) * 1000;
-        return;
+      if v_verdict.stale is not null or v_verdict.conflict then
+        return v_verdict;
       end if;
       if cardinality(p_paths) > 0 then
         with made as (
@@ -173,57 +180,69 @@ export default Effect.gen(function*() {
           on conflict (path) do nothing
           returning id, path
         )
-        select array_agg(m.id order by p.ord) into new_ids
+        select array_agg(m.id order by p.ord) into v_new_ids
         from made m join unnest(p_paths) with ordinality p(path, ord) on p.path = m.path;
-        if cardinality(new_ids) is distinct from cardinality(p_paths) then
-          delete from millstream.streams s where s.id = any(new_ids);
-          conflict := true;
+        if cardinality(v_new_ids) is distinct from cardinality(p_paths) then
+          delete from millstream.streams s where s.id = any(v_new_ids);
+          v_verdict.conflict := true;
         end if;
-        v_all_ids := p_ids || new_ids;
+        v_all_ids := p_ids || v_new_ids;
       end if;
       if cardinality(p_asked_keys) > 0 then
         select json_agg(json_build_array(
           l.stream_id::text, l.idempotency_key, l."offset", l.type, l.payload, l.metadata, l.line))::text
-        into known
+        into v_verdict.known
         from unnest(p_asked_ids, p_asked_keys) a(id, key)
         join millstream.lines l on l.stream_id = a.id and l.idempotency_key = a.key;
       end if;
-      if known is not null and not conflict and new_ids is not null then
-        delete from millstream.streams s where s.id = any(new_ids);
+      if v_verdict.known is not null and not v_verdict.conflict and v_new_ids is not null then
+        delete from millstream.streams s where s.id = any(v_new_ids);
       end if;
-      if known is not null or conflict then
-        clock := extract(epoch from clock_timestamp()) * 1000;
-        return;
+      if v_verdict.known is not null or v_verdict.conflict then
+        return v_verdict;
       end if;
-      if p_batch is not null then
-        update millstream.writers w set last_batch = p_batch
-        where w.id = p_writer and greatest(w.last_batch, w.lost_batch) < p_batch;
-        lost := not found;
-        if lost then
-          delete from millstream.streams s where s.id = any(new_ids);
-          return;
+      if p_batch is null then
+        select l.tx_base, l.notify into v_base, v_notify from millstream.log l;
+      else
+        update millstream.writers w set last_batch = p_batch from millstream.log l
+        where w.id = p_writer and greatest(w.last_batch, w.lost_batch) < p_batch
+        returning l.tx_base, l.notify into v_base, v_notify;
+        if not found then
+          delete from millstream.streams s where s.id = any(v_new_ids);
+          v_verdict.lost := true;
+          return v_verdict;
         end if;
       end if;
       if cardinality(p_streams) > 0 then
-        v_tx := greatest(v_tx, (select l.tx_base from millstream.log l) + pg_current_xact_id()::text::bigint);
+        -- One number for the call, drawn under the locks, and room behind it for the places of its events.
+        v_position := nextval('millstream.positions') << 20;
+        v_tx := greatest(v_tx, v_base + pg_current_xact_id()::text::bigint);
         update millstream.streams s
         set head = p.head, tx = v_tx, state = p.state, created_at = p.created, updated_at = p.updated, deleted_at = null
         from unnest(p_ids, p_new_heads, p_states, p_created, p_updated) p(id, head, state, created, updated)
         where s.id = p.id and p.state is not null;
-        if new_ids is not null then
-          update millstream.streams s set tx = v_tx where s.id = any(new_ids);
+        if v_new_ids is not null then
+          update millstream.streams s set tx = v_tx where s.id = any(v_new_ids);
         end if;
+        -- Sets in the select list go in step, row by row; in the from clause each would be stored first.
         insert into millstream.events (
           stream_id, "offset", position, tx, type, payload, metadata, idempotency_key,
           cause_path, cause_offset, cause_processor, cause_hops, created_at)
-        select v_all_ids[e.stream], e."offset", nextval('millstream.positions'), v_tx, e.type, e.payload, e.metadata,
+        select v_all_ids[e.stream], e."offset", v_position + e.place, v_tx, e.type, e.payload, e.metadata,
           e.key, e.cause_path, e.cause_offset, e.cause_processor, e.cause_hops, e.at
-        from unnest(p_streams, p_offsets, p_types, p_payloads, p_metadata, p_keys,
-          p_cause_paths, p_cause_offsets, p_cause_processors, p_cause_hops, p_times)
-          e(stream, "offset", type, payload, metadata, key, cause_path, cause_offset, cause_processor, cause_hops, at);
-        perform pg_notify('millstream', p_notice);
+        from (
+          select unnest(p_streams) as stream, generate_subscripts(p_streams, 1) as place, unnest(p_offsets) as "offset",
+            unnest(p_types) as type, unnest(p_payloads) as payload, unnest(p_metadata) as metadata, unnest(p_keys) as key,
+            unnest(p_cause_paths) as cause_path, unnest(p_cause_offsets) as cause_offset,
+            unnest(p_cause_processors) as cause_processor, unnest(p_cause_hops) as cause_hops, unnest(p_times) as at
+        ) e;
+        if v_notify then
+          perform pg_notify('millstream', p_notice);
+        end if;
       end if;
-      clock := extract(epoch from clock_timestamp()) * 1000;
+      v_verdict.new_ids := v_new_ids;
+      v_verdict.clock := extract(epoch from clock_timestamp()) * 1000;
+      return v_verdict;
     end $$`
 
   // Whether a batch was committed; if not, it never will be.

@@ -1,0 +1,96 @@
+/** What becomes of a group when deciding it goes wrong, over a committer that records in memory. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, References } from "effect"
+import { StreamPath } from "../../src/domain/StreamPath.ts"
+import type { AppendRequest } from "../../src/log/EventStore.ts"
+import type * as Group from "../../src/log/Group.ts"
+import * as GroupCommit from "../../src/log/GroupCommit.ts"
+import { HeadCache } from "../../src/log/HeadCache.ts"
+import type { Stored } from "../../src/log/Idempotency.ts"
+import { LogClock } from "../../src/log/LogClock.ts"
+import type { PgCommitter, Verdict } from "../../src/log/PgCommitter.ts"
+import * as Watchdog from "../../src/log/Watchdog.ts"
+
+const path = StreamPath.make("/a")
+
+/** Records keys as Postgres does; what it does first in each call is up to the test. */
+const committerOf = (before: Effect.Effect<void> = Effect.void): PgCommitter => {
+  const keys = new Map<string, Stored>()
+  const heads: Array<[StreamPath, Group.Plan]> = []
+  let ids = 0n
+  const latest = (path: StreamPath) => heads.findLast(([each]) => each === path)?.[1].heads.get(path)
+  const found = (paths: ReadonlyArray<StreamPath>) =>
+    new Map(paths.flatMap((each) => {
+      const head = latest(each)
+      return head === undefined ? [] : [[each, { ...head, id: head.id ?? ++ids }]]
+    }))
+  const write = (plan: Group.Plan): Verdict => {
+    const known = [...plan.asked].flatMap(([each, asked]) => {
+      const stored = [...asked].flatMap((key) => {
+        const one = keys.get(key)
+        return one === undefined ? [] : [[key, one] as const]
+      })
+      return stored.length === 0 ? [] : [[each, new Map(stored)] as const]
+    })
+    if (known.length > 0) return { _tag: "Known", keys: new Map(known) }
+    for (const { idempotencyKey, ...event } of plan.events) if (idempotencyKey !== undefined) keys.set(idempotencyKey, event)
+    for (const each of plan.heads.keys()) heads.push([each, plan])
+    return { _tag: "Written", ids: new Map([...plan.heads.keys()].map((each) => [each, ++ids])), clock: 0 }
+  }
+  return {
+    heads: (paths) => Effect.sync(() => found(paths)),
+    lockedHeads: (paths) => Effect.sync(() => found(paths)),
+    lockedElsewhere: () => Effect.succeed(new Set()),
+    write: (_, plan) => Effect.andThen(before, Effect.sync(() => write(plan))),
+    settle: () => Effect.succeed(false),
+    transaction: (effect) => effect
+  }
+}
+
+const groupCommit = (committer: PgCommitter) =>
+  Effect.map(Watchdog.make, (watchdog) =>
+    GroupCommit.make({
+      committer,
+      watchdog,
+      cache: new HeadCache(),
+      clock: new LogClock(),
+      breaker: "off",
+      onCommitted: () => undefined
+    }))
+
+const request = (idempotencyKey: string, payload: string): AppendRequest => ({
+  path,
+  events: [{ type: "came", payload, idempotencyKey }]
+})
+
+const outline = (outcomes: ReadonlyArray<GroupCommit.Outcome>) =>
+  outcomes.map((each) =>
+    each._tag === "Contended" ? each._tag : each.decision._tag === "Refused" ? each.decision.error._tag : each.decision._tag)
+
+// What goes wrong is logged, as it should be; here it is expected.
+const quiet = Layer.succeed(References.MinimumLogLevel, "None")
+
+describe("GroupCommit", () => {
+  it.live("a request that cannot be decided is refused alone, and the others are recorded", () =>
+    Effect.gen(function*() {
+      const { commit } = yield* groupCommit(committerOf())
+      assert.deepStrictEqual(outline(yield* commit([request("known", "{}")])), ["Recorded"])
+      const group = Array.from({ length: 9 }, (_, i) => i === 5 ? request("known", "{no JSON") : request(`${i}`, "{}"))
+      const outcomes = outline(yield* commit([...group, request("known", "{}")]))
+      assert.deepStrictEqual(outcomes, [
+        ...Array.from({ length: 9 }, (_, i) => i === 5 ? "Unavailable" : "Recorded"),
+        "Known"
+      ])
+      assert.deepStrictEqual(outline(yield* commit([request("after", "{}")])), ["Recorded"])
+    }).pipe(Effect.scoped, Effect.provide(quiet)))
+
+  it.live("an interruption ends it", () =>
+    Effect.gen(function*() {
+      const reached = yield* Deferred.make<void>()
+      const { commit } = yield* groupCommit(committerOf(Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)))
+      const committing = yield* Effect.forkChild(commit([request("one", "{}"), request("two", "{}")]))
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(committing)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(committing)))
+    }).pipe(Effect.scoped))
+})
