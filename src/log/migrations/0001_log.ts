@@ -151,13 +151,20 @@ export default Effect.gen(function*() {
       v_new_ids bigint[];
       v_base bigint;
       v_notify boolean;
+      v_head bigint;
       v_tx bigint;
       v_position bigint;
       v_all_ids bigint[] := p_ids;
     begin
       v_verdict.conflict := false;
       v_verdict.lost := false;
-      if cardinality(p_ids) > 0 then
+      -- One stream is the group that comes most, and needs neither a join nor an aggregate.
+      if cardinality(p_ids) = 1 then
+        select s.head, s.tx into v_head, v_tx from millstream.streams s where s.id = p_ids[1] for update;
+        if v_head is distinct from p_heads[1] then
+          v_verdict.stale := p_ids;
+        end if;
+      elsif cardinality(p_ids) > 1 then
         select array_agg(p.id) filter (where l.head is distinct from p.head), max(l.tx) into v_verdict.stale, v_tx
         from unnest(p_ids, p_heads) p(id, head)
         left join (
@@ -217,10 +224,17 @@ export default Effect.gen(function*() {
         -- One number for the call, drawn under the locks, and room behind it for the places of its events.
         v_position := nextval('millstream.positions') << 20;
         v_tx := greatest(v_tx, v_base + pg_current_xact_id()::text::bigint);
-        update millstream.streams s
-        set head = p.head, tx = v_tx, state = p.state, created_at = p.created, updated_at = p.updated, deleted_at = null
-        from unnest(p_ids, p_new_heads, p_states, p_created, p_updated) p(id, head, state, created, updated)
-        where s.id = p.id and p.state is not null;
+        if cardinality(p_ids) = 1 then
+          update millstream.streams s
+          set head = p_new_heads[1], tx = v_tx, state = p_states[1], created_at = p_created[1], updated_at = p_updated[1],
+            deleted_at = null
+          where s.id = p_ids[1] and p_states[1] is not null;
+        else
+          update millstream.streams s
+          set head = p.head, tx = v_tx, state = p.state, created_at = p.created, updated_at = p.updated, deleted_at = null
+          from unnest(p_ids, p_new_heads, p_states, p_created, p_updated) p(id, head, state, created, updated)
+          where s.id = p.id and p.state is not null;
+        end if;
         if v_new_ids is not null then
           update millstream.streams s set tx = v_tx where s.id = any(v_new_ids);
         end if;
