@@ -1,5 +1,5 @@
 /** Appends what arrives, whatever it is, and whoever sends it. */
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"

@@ -4,7 +4,7 @@
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
-import { Effect, Queue, Schedule, Schema } from "effect"
+import { Effect, Exit, Queue, Schedule, Schema, Scope } from "effect"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
@@ -15,6 +15,8 @@ import type { Recent } from "./Recent.ts"
 
 /** How late a reader is at the most when a notice was lost. */
 const lookEvery = "5 seconds"
+/** A look that takes longer has met a connection that is dead and does not say so. */
+const lookTimeout = "5 seconds"
 /** Pause before the connection is made again. */
 const reconnectAfter = "200 millis"
 
@@ -43,16 +45,25 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
     }
   }
 
-  yield* Effect.scoped(Effect.gen(function*() {
+  // One session to hear with, and a first one before anything is read: from its lock on, others tell of their writes.
+  const attend = Effect.gen(function*() {
     const session = yield* PgConnection.make(client.config)
     yield* PgPresence.attend(session)
     const notices = yield* session.listen("millstream")
+    return Effect.forever(Effect.map(Queue.take(notices), ({ payload }) => hear(payload)))
+  })
+  const scope = yield* Effect.scope
+  const first = yield* Scope.fork(scope)
+  const hearing = yield* Scope.provide(attend, first)
+  const again = Effect.scoped(Effect.flatMap(attend, (hearing) => {
     // Whatever was told while nobody listened is lost.
     growth.announceAll()
-    while (true) hear((yield* Queue.take(notices)).payload)
-  })).pipe(
+    return hearing
+  }))
+  yield* hearing.pipe(
     Effect.tapError((error) => Effect.logDebug("The connection that listens broke and is made again", error)),
-    Effect.retry(Schedule.spaced(reconnectAfter)),
+    Effect.ensuring(Scope.close(first, Exit.void)),
+    Effect.catch(() => Effect.retry(again, Schedule.spaced(reconnectAfter))),
     Effect.forkScoped
   )
 
@@ -65,10 +76,11 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   yield* Effect.gen(function*() {
     const watched = growth.watched()
     if (watched.length === 0) return
-    for (const { head, path } of yield* heads(watched)) {
-      growth.announce({ path, head: Number(head), types: undefined, deleted: false })
-    }
+    const found = new Map((yield* heads(watched)).map(({ head, path }) => [path, Number(head)]))
+    // One that is not there was deleted, or never written: its readers find out.
+    for (const path of watched) growth.announce({ path, head: found.get(path), types: undefined, deleted: false })
   }).pipe(
+    Effect.timeout(lookTimeout),
     Effect.catch((error) => Effect.logDebug("The look at watched streams failed and is tried again", error)),
     Effect.repeat(Schedule.spaced(lookEvery)),
     Effect.forkScoped

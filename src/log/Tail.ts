@@ -93,10 +93,8 @@ export class Tail {
     const { ahead } = this
     this.ahead = undefined
     const page = yield* ahead === undefined ? this.load(this.cursor) : Fiber.join(ahead)
-    if (page.life !== undefined) {
-      if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
-      this.life = page.life
-    }
+    if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
+    this.life = page.life
     if (!this.options.live) this.end = Math.min(this.end, page.head)
     if (page.last < Math.min(page.head, this.end)) {
       this.unread = true

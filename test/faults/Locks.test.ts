@@ -8,6 +8,7 @@ import * as GroupCommit from "../../src/log/GroupCommit.ts"
 import { HeadCache } from "../../src/log/HeadCache.ts"
 import { LogClock } from "../../src/log/LogClock.ts"
 import * as PgCommitter from "../../src/log/PgCommitter.ts"
+import * as Watchdog from "../../src/log/Watchdog.ts"
 import { fresh, offsetOf, one, readAll, server, session, type Session, TestLog, until } from "./TestLog.ts"
 
 const lock = (beside: Session, path: StreamPath) =>
@@ -113,6 +114,7 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Lock
           // Someone is faster just between the two decisions.
           lockedHeads: (paths) => Effect.andThen(lockOnce, committer.lockedHeads(paths))
         },
+        watchdog: yield* Watchdog.make,
         cache,
         clock: new LogClock(),
         breaker: "off",

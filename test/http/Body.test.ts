@@ -102,18 +102,18 @@ describe("an event", () => {
   })
 
   it("takes the header Idempotency-Key", () => {
-    const key = (headers: Record<string, string | Array<string>>, text = "{\"type\":\"a\"}") =>
-      arriving(text, json, { headers })
-    assert.strictEqual(accepted(key({ "idempotency-key": "k" })).events[0].idempotencyKey, "k")
-    const same = key({ "idempotency-key": "k" }, "{\"type\":\"a\",\"idempotencyKey\":\"k\"}")
+    const key = (idempotencyKey: string | Array<string>, text = "{\"type\":\"a\"}") =>
+      arriving(text, json, { idempotencyKey })
+    assert.strictEqual(accepted(key("k")).events[0].idempotencyKey, "k")
+    const same = key("k", "{\"type\":\"a\",\"idempotencyKey\":\"k\"}")
     assert.strictEqual(accepted(same).events[0].idempotencyKey, "k")
-    assert.strictEqual(accepted(key({ "idempotency-key": "k" }, "{}")).events[0].idempotencyKey, "k")
-    const other = key({ "idempotency-key": "k" }, "{\"type\":\"a\",\"idempotencyKey\":\"l\"}")
+    assert.strictEqual(accepted(key("k", "{}")).events[0].idempotencyKey, "k")
+    const other = key("k", "{\"type\":\"a\",\"idempotencyKey\":\"l\"}")
     assert.strictEqual(refused(other)._tag, "InvalidRequest")
-    assert.strictEqual(refused(key({ "idempotency-key": "k" }, "[{\"type\":\"a\"}]"))._tag, "InvalidRequest")
-    assert.strictEqual(refused(key({ "idempotency-key": ["k", "l"] }))._tag, "InvalidRequest")
-    assert.strictEqual(refused(key({ "idempotency-key": "" }))._tag, "InvalidEvent")
-    assert.strictEqual(refused(key({ "idempotency-key": "k".repeat(257) }))._tag, "InvalidEvent")
+    assert.strictEqual(refused(key("k", "[{\"type\":\"a\"}]"))._tag, "InvalidRequest")
+    assert.strictEqual(refused(key(["k", "l"]))._tag, "InvalidRequest")
+    assert.strictEqual(refused(key(""))._tag, "InvalidEvent")
+    assert.strictEqual(refused(key("k".repeat(257)))._tag, "InvalidEvent")
   })
 })
 
