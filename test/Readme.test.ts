@@ -1,4 +1,4 @@
-/** What the README says is so: its commands print what it shows, its programs compile and run, its table is complete. */
+/** What the README says is so: its commands print what it shows, its programs run, its table is complete. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Path, Schema } from "effect"
@@ -54,7 +54,8 @@ const programs = Effect.gen(function*() {
     const text = block.text
       .replaceAll(/from "millstream(?:\/(\w+))?"/g, (_, door = "millstream") => `from "${root}/src/${door}.ts"`)
       .replaceAll(Tour.address, url)
-    return Effect.as(fs.writeFileString(file, text), { file, section: block.section, output: Tour.outputOf(blocks, block) })
+    const program = { file, section: block.section, output: Tour.outputOf(blocks, block) }
+    return Effect.as(fs.writeFileString(file, text), program)
   })
   return { folder, files }
 })

@@ -2,7 +2,7 @@
  * The README as a reader follows it: its fenced blocks, and its commands with what they must print. A block of shell
  * commands is a step of the tour; the block that directly follows it is its output, and without one it prints nothing.
  */
-import { Effect, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { ChildProcessSpawner } from "effect/process"
 import { start } from "./Command.ts"
 
@@ -103,15 +103,30 @@ export const differences = (
     return [`README.md:${line}\n${script}\nprinted (${exitCode})\n${stdout}${exitCode === 0 ? "" : stderr}`]
   })
 
-/** Starts a program and waits until it prints something of this form; it ends with the scope. Returns all it printed. */
-export const until = Effect.fn("until")(function*(form: RegExp, ...[cwd, command, args, env]: Parameters<typeof start>) {
+/** How long a program may take to print what is waited for: some times what a service takes on a busy machine. */
+const patience = "20 seconds"
+
+/** Starts a program and waits until it has printed something of this form; it ends with the scope. Returns the text. */
+export const until = Effect.fn("until")(function*(
+  form: RegExp,
+  ...[cwd, command, args, env]: Parameters<typeof start>
+) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const handle = yield* spawner.spawn(start(cwd, command, args, env))
+  const found = yield* Deferred.make<string>()
   let output = ""
+  const missed = () => new Error(`${command} ${args.join(" ")} has not printed ${form}, but:\n${output}`)
+  // Read to the end, not only so far: a full pipe would stop the program.
   yield* Stream.decodeText(handle.all).pipe(
-    Stream.map((text) => output += text),
-    Stream.takeUntil((printed) => form.test(printed)),
-    Stream.runDrain
+    Stream.runForEach((text) => {
+      output += text
+      return form.test(output) ? Deferred.succeed(found, output) : Effect.void
+    }),
+    Effect.andThen(Effect.suspend(() => Deferred.die(found, missed()))),
+    Effect.forkScoped
   )
-  return form.test(output) ? output : yield* Effect.die(new Error(`${command} ${args.join(" ")} ended:\n${output}`))
+  return yield* Effect.timeoutOrElse(Deferred.await(found), {
+    duration: patience,
+    orElse: () => Effect.die(missed())
+  })
 })

@@ -47,9 +47,11 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
 
   // One session to hear with, and a first one before anything is read: from its lock on, others tell of their writes.
   const attend = Effect.gen(function*() {
+    // Closed after the session: before it, it would ask Postgres to stop, and wait for one that is silent.
+    const listening = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const session = yield* PgConnection.make(client.config)
     yield* PgPresence.attend(session)
-    const notices = yield* session.listen("millstream")
+    const notices = yield* Scope.provide(session.listen("millstream"), listening)
     return Effect.forever(Effect.map(Queue.take(notices), ({ payload }) => hear(payload)))
   })
   const scope = yield* Effect.scope

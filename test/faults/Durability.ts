@@ -17,7 +17,7 @@ export const lose = async (service: Service, random: Random): Promise<Outcome | 
   const { "postgres-killed": kill } = strikes
   if (kill === undefined) throw new Error("there is no such fault")
   for (let round = 0; round < mostRounds; round++) {
-    const outcome = await World.run(service, kill, 1, random)
+    const outcome = await World.run(service, kill, 1, random, true)
     if (outcome.violations.some((violation) => violation.kind === "lost")) return outcome
   }
   return undefined
