@@ -115,6 +115,8 @@ const take = Effect.fn("EmbeddedPostgres.take")(function*(folder: PostgresFolder
     if (port !== undefined && postmaster.port !== port) return yield* new Held()
     const scope = yield* Scope.make()
     return yield* Effect.gen(function*() {
+      // Closed after the session: before it, it would ask Postgres to stop telling, and wait for one that is silent.
+      const listening = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const connection = yield* PgConnection.make({
         ...Postmaster.credentials(folder, postmaster.port),
         applicationName: "millstream holder"
@@ -126,7 +128,7 @@ const take = Effect.fn("EmbeddedPostgres.take")(function*(folder: PostgresFolder
         Effect.retry({ while: (error) => error._tag === "Held", schedule: lockWithin })
       )
       // Nothing is ever sent there; a listener is how a quiet session learns of its end.
-      const notices = yield* session.listen("millstream_holder")
+      const notices = yield* Scope.provide(session.listen("millstream_holder"), listening)
       const lost = Effect.flip(Effect.forever(Queue.takeAll(notices)))
       return { postmaster, scope, lost } satisfies Hold
     }).pipe(
