@@ -17,7 +17,6 @@ import * as ContentEncoding from "./ContentEncoding.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 import * as Problem from "./Problem.ts"
 import * as Reply from "./Reply.ts"
-import { Turns } from "./Turns.ts"
 
 /** Makes a server take appends this way. */
 export const make = Effect.gen(function*() {
@@ -25,7 +24,6 @@ export const make = Effect.gen(function*() {
   const settings = yield* ServiceConfig
   const access = Access.make(settings)
   const terms = { redactedHeaders: new Set(settings.redactedHeaders) }
-  const turns = new Turns()
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
   /** Takes a request; false where it is not one of these. */
@@ -78,7 +76,7 @@ export const make = Effect.gen(function*() {
         return error._tag === "Some" ? refuse(error.value) : response.destroy()
       })
     }
-    Arriving.listen(incoming, (arrived) => turns.add(() => append(arrived)))
+    Arriving.listen(incoming, append)
     return true
   }
 
