@@ -3,41 +3,39 @@
  * together, so throughput comes from what arrives while the last commit is under way, and the code for one
  * event and for a thousand is the same. What someone else has locked waits in a lane of its own.
  */
-import { Effect, Exit, FiberSet, Latch, Metric } from "effect"
+import { Cause, Effect, Exit, FiberSet, Latch, Metric } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
 import type { AppendError } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
+import { AppendQueue } from "./AppendQueue.ts"
+import type { Waiting } from "./AppendQueue.ts"
 import type { Appended, AppendRequest } from "./EventStore.ts"
 import type { GroupCommit, Outcome } from "./GroupCommit.ts"
 
 /** Bound of what waits, in bytes of events: about a second of full throughput; beyond it the answer is 503. */
-export const queueBytes = 64 * 1_048_576
+const queueBytes = 64 * 1_048_576
 /** Bounds of a group: it is one statement, held in memory on both sides. A larger request goes alone. */
-export const groupBytes = 4 * 1_048_576
-export const groupRequests = 1_000
+const groupBytes = 4 * 1_048_576
+const groupRequests = 1_000
 /** Bound of what an event costs beside its text, in bytes. */
 const eventBytes = 200
 /** How often a request is tried on a stream that someone else has locked; each try waits a second for the lock. */
 const laneTries = 5
-
 /** How long a server that stops waits for what it has taken. */
 const drainTime = "1 second"
-
-interface Waiting {
-  readonly request: AppendRequest
-  readonly bytes: number
-  readonly answer: (exit: Exit.Exit<Appended, AppendError>) => void
-}
 
 export interface Appender {
   /** Waits until the events are durable. Once it is queued it commits, even if nobody waits any more. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** Goes the way of an append without an event: through the queue to a commit of its own. */
+  readonly check: Effect.Effect<void, Unavailable>
 }
 
 export interface Options {
   /** For the queue, and for lanes: each has batches of its own. */
   readonly main: GroupCommit
-  readonly lane: Effect.Effect<GroupCommit>
+  readonly lane: Effect.Effect<GroupCommit, SqlError>
 }
 
 const events = Metric.counter("millstream_events_appended_total", {
@@ -45,76 +43,114 @@ const events = Metric.counter("millstream_events_appended_total", {
   incremental: true
 })
 const groups = Metric.counter("millstream_groups_total", { description: "Commits of the appender", incremental: true })
-const waiting = Metric.gauge("millstream_append_queue_bytes", { description: "Bytes of events that wait to be committed" })
+const waitingBytes = Metric.gauge("millstream_append_queue_bytes", {
+  description: "Bytes of events that wait to be committed"
+})
 
 export const make = Effect.fnUntraced(function*(options: Options) {
-  const queue = new Queue()
-  const lanes = new Map<StreamPath, Queue>()
+  const queue = new AppendQueue()
+  const lanes = new Map<StreamPath, AppendQueue>()
   const fibers = yield* FiberSet.make()
   const idle = Latch.makeUnsafe(true)
+  const checks: Array<(exit: Exit.Exit<void, Unavailable>) => void> = []
+  /** Of all that was taken and is not answered: in the queue, in lanes and under way. */
+  let bytes = 0
   let closing = false
+
+  const settle = (each: Waiting, exit: Exit.Exit<Appended, AppendError>): void => {
+    bytes -= each.bytes
+    each.answer(exit)
+  }
 
   /** Answers a request; false where it has to be decided again. */
   const answer = (each: Waiting, outcome: Outcome | undefined): boolean => {
     const decision = outcome?._tag === "Decided" ? outcome.decision : undefined
     switch (decision?._tag) {
       case "Recorded":
-        each.answer(Exit.succeed({ lines: decision.events.map((event) => event.line), known: false }))
+        settle(each, Exit.succeed({ lines: decision.events.map((event) => event.line), known: false }))
         return true
       case "Known":
-        each.answer(Exit.succeed({ lines: decision.lines, known: true }))
+        settle(each, Exit.succeed({ lines: decision.lines, known: true }))
         return true
       case "Refused":
-        each.answer(Exit.fail(decision.error))
+        settle(each, Exit.fail(decision.error))
         return true
       case "Deferred":
         return false
       case undefined:
-        each.answer(Exit.fail(locked(each.request.path)))
+        settle(each, Exit.fail(locked(each.request.path)))
         return true
     }
   }
 
-  const runGroup = Effect.fnUntraced(function*(group: ReadonlyArray<Waiting>) {
+  const count = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {
+    let recorded = 0
+    for (const outcome of outcomes) {
+      if (outcome._tag === "Decided" && outcome.decision._tag === "Recorded") recorded += outcome.decision.events.length
+    }
+    yield* Metric.update(events, recorded)
+    yield* Metric.update(groups, 1)
+    yield* Metric.update(waitingBytes, bytes)
+  })
+
+  const runGroup = Effect.fnUntraced(function*(group: ReadonlyArray<Waiting>, unanswered: Set<Waiting>) {
     const outcomes = yield* options.main.commit(group.map((each) => each.request))
     const again: Array<Waiting> = []
-    let recorded = 0
     for (let i = 0; i < group.length; i++) {
       const each = group[i]
       const outcome = outcomes[i]
       if (each === undefined) continue
-      if (outcome?._tag === "Decided" && outcome.decision._tag === "Recorded") {
-        recorded += outcome.decision.events.length
-      }
+      unanswered.delete(each)
       if (outcome?._tag === "Contended") yield* toLane(outcome.path, each)
       else if (!answer(each, outcome)) again.push(each)
     }
     queue.putBack(again)
-    yield* Metric.update(events, recorded)
-    yield* Metric.update(groups, 1)
-    yield* Metric.update(waiting, queue.bytes)
+    yield* count(outcomes)
   })
+
+  /** Whatever goes wrong with a group, its requests are answered and the next group has its turn. */
+  const guarded = <R>(waiting: Iterable<Waiting>, effect: (unanswered: Set<Waiting>) => Effect.Effect<void, never, R>) =>
+    Effect.suspend(() => {
+      const unanswered = new Set(waiting)
+      return effect(unanswered).pipe(
+        Effect.tapCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("Appends ended in a defect", cause)
+        ),
+        Effect.catchDefect(() => Effect.void),
+        Effect.ensuring(Effect.sync(() => {
+          for (const each of unanswered) settle(each, Exit.fail(broken))
+        }))
+      )
+    })
 
   const toLane = Effect.fnUntraced(function*(path: StreamPath, each: Waiting) {
     const known = lanes.get(path)
     if (known !== undefined) return known.put(each)
-    const lane = new Queue()
+    const lane = new AppendQueue()
     lane.put(each)
     lanes.set(path, lane)
     yield* FiberSet.run(fibers, runLane(path, lane))
   })
 
-  /** Tries what waits for one stream, one request at a time, until none is left. */
+  /** Tries what waits for one stream, one request at a time, until none is left or the first is given up. */
   const runLane = Effect.fnUntraced(
-    function*(path: StreamPath, lane: Queue) {
-      const { commit } = yield* options.lane
-      for (let [each] = lane.take(1); each !== undefined; [each] = lane.take(1)) {
-        const { request } = each
-        let [outcome] = yield* commit([request])
-        for (let tries = 1; outcome?._tag === "Contended" && tries < laneTries; tries++) {
-          [outcome] = yield* commit([request])
-        }
-        if (!answer(each, outcome)) lane.putBack([each])
+    function*(path: StreamPath, lane: AppendQueue) {
+      const opened = yield* Effect.result(options.lane)
+      let isOpen = opened._tag === "Success"
+      for (let [each] = lane.take(1, groupBytes); each !== undefined; [each] = lane.take(1, groupBytes)) {
+        const current = each
+        yield* guarded([current], Effect.fnUntraced(function*(unanswered) {
+          if (!isOpen || opened._tag === "Failure") return
+          let [outcome] = yield* opened.success.commit([current.request])
+          for (let tries = 1; outcome?._tag === "Contended" && tries < laneTries; tries++) {
+            [outcome] = yield* opened.success.commit([current.request])
+          }
+          unanswered.delete(current)
+          // Who waits behind one that was given up has waited as long.
+          isOpen = outcome?._tag !== "Contended"
+          if (!answer(current, outcome)) lane.putBack([current])
+          if (outcome !== undefined) yield* count([outcome])
+        }))
       }
     },
     (effect, path, lane) =>
@@ -122,7 +158,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         effect,
         Effect.sync(() => {
           lanes.delete(path)
-          for (const each of lane.take(Number.POSITIVE_INFINITY)) each.answer(Exit.fail(locked(path)))
+          for (const each of lane.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)) {
+            settle(each, Exit.fail(locked(path)))
+          }
         })
       )
   )
@@ -132,14 +170,19 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       yield* queue.filled.await
       // What arrives in the same turn of the event loop goes along: a larger group costs Postgres little more.
       yield* Effect.yieldNow
-      const group = queue.take(groupRequests)
+      const asked = checks.splice(0)
+      const group = queue.take(groupRequests, groupBytes)
       const free = lanes.size === 0 ? group : group.filter((each) => {
         const lane = options.main.needed(each.request.path).map((path) => lanes.get(path)).find((lane) => lane)
         lane?.put(each)
         return lane === undefined
       })
-      if (free.length > 0) yield* runGroup(free)
-      if (queue.bytes === 0) idle.openUnsafe()
+      if (free.length > 0) yield* guarded(free, (unanswered) => runGroup(free, unanswered))
+      if (asked.length > 0) {
+        const exit = yield* Effect.exit(options.main.check)
+        for (const each of asked) each(exit)
+      }
+      if (bytes === 0) idle.openUnsafe()
     }
   })
 
@@ -154,8 +197,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const appender: Appender = {
     append: (request) =>
       Effect.callback<Appended, AppendError>((resume) => {
-        const bytes = sizeOf(request)
-        if (closing || queue.bytes + bytes > queueBytes) {
+        const size = sizeOf(request)
+        if (closing || bytes + size > queueBytes) {
           return resume(Effect.fail(
             new Unavailable({
               reason: closing ? "The server is stopping" : "More appends wait than the log can take",
@@ -163,11 +206,21 @@ export const make = Effect.fnUntraced(function*(options: Options) {
             })
           ))
         }
+        bytes += size
         idle.closeUnsafe()
-        queue.put({ request, bytes, answer: resume })
-      })
+        queue.put({ request, bytes: size, answer: resume })
+      }),
+    check: Effect.callback((resume) => {
+      checks.push(resume)
+      queue.wake()
+    })
   }
   return appender
+})
+
+const broken = new Unavailable({
+  reason: "The log could not record this; the server's log says why",
+  retryAfterSeconds: 1
 })
 
 const locked = (path: StreamPath) =>
@@ -179,44 +232,4 @@ const sizeOf = (request: AppendRequest): number => {
     bytes += event.payload.length + (event.metadata?.length ?? 0) + event.type.length + eventBytes
   }
   return bytes
-}
-
-/** What waits, first come first served. */
-class Queue {
-  private items: Array<Waiting> = []
-  bytes = 0
-  readonly filled = Latch.makeUnsafe()
-
-  put(each: Waiting): void {
-    this.items.push(each)
-    this.grow(each)
-  }
-
-  /** Puts those that could not be decided before all others. */
-  putBack(again: ReadonlyArray<Waiting>): void {
-    if (again.length === 0) return
-    this.items = [...again, ...this.items]
-    for (const each of again) this.grow(each)
-  }
-
-  /** The first ones, at most so many, within the bytes of a group; at least one where any waits. */
-  take(requests: number): ReadonlyArray<Waiting> {
-    let count = 0
-    let bytes = 0
-    for (const each of this.items) {
-      if (count === requests || (count > 0 && bytes + each.bytes > groupBytes)) break
-      bytes += each.bytes
-      count += 1
-    }
-    const taken = count === this.items.length ? this.items : this.items.slice(0, count)
-    this.items = count === this.items.length ? [] : this.items.slice(count)
-    this.bytes -= bytes
-    if (this.items.length === 0) this.filled.closeUnsafe()
-    return taken
-  }
-
-  private grow(each: Waiting): void {
-    this.bytes += each.bytes
-    this.filled.openUnsafe()
-  }
 }

@@ -38,6 +38,8 @@ export interface GroupCommit {
   readonly commit: (requests: ReadonlyArray<AppendRequest>) => Effect.Effect<ReadonlyArray<Outcome>>
   /** The streams whose rows an append to this one locks, as far as is known. */
   readonly needed: (path: StreamPath) => ReadonlyArray<StreamPath>
+  /** Commits an empty group, as one with events would be. */
+  readonly check: Effect.Effect<void, Unavailable>
 }
 
 export interface Options {
@@ -91,7 +93,6 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   })
 
   const decide = Effect.fnUntraced(function*(attempt: Attempt) {
-    sent = undefined
     const view = yield* look(attempt)
     const known = new Map<StreamPath, Map<string, Idempotency.Stored>>()
     while (true) {
@@ -106,6 +107,13 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   })
 
   const round = (attempt: Attempt) =>
+    Effect.suspend(() => {
+      // Not what an earlier call sent: this one may fail before it sends anything.
+      sent = undefined
+      return decided(attempt)
+    })
+
+  const decided = (attempt: Attempt) =>
     watchdog.within(attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt), callTimeout).pipe(
       // The others must not go down with it; an interruption is none and passes.
       Effect.catchDefect((cause) => Effect.fail(new Defect({ cause })))
@@ -199,10 +207,22 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
 
   return {
     needed: (path) => Group.needed(path, cache.get(path)),
+    check: Effect.suspend(() => {
+      batch += 1
+      return watchdog.within(committer.write(batch, emptyPlan), callTimeout)
+    }).pipe(
+      Effect.flatMap((verdict) => verdict._tag === "Written" ? Effect.void : Effect.fail(unready)),
+      Effect.catch((error) =>
+        Effect.andThen(Effect.logWarning("The log can not be written", error), Effect.fail(unready))
+      )
+    ),
     commit: (requests) =>
       run({ requests, deadline: performance.now() + patience, locked: false, failures: 0 })
   }
 }
+
+const emptyPlan: Group.Plan = { decisions: [], events: [], heads: new Map(), looked: new Map(), asked: new Map() }
+const unready = new Unavailable({ reason: "The log can not be written now", retryAfterSeconds: 1 })
 
 const refuse = (reason: string): Outcome => {
   const error: AppendError = new Unavailable({ reason, retryAfterSeconds: 1 })

@@ -57,6 +57,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const watchdog = yield* Watchdog.make
 
   yield* PgSetup.run
+  const [now] = yield* client<{ readonly clock: number }>`select extract(epoch from clock_timestamp())::float8 * 1000 as clock`
+  if (now !== undefined) clock.observe(now.clock)
   // Appends have connections of their own, so that slow reads can not hold them up.
   const writers = yield* PgClient.make({
     ...client.config,
@@ -82,7 +84,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const groupCommit = onWriters(Effect.map(PgCommitter.make(server), (committer) =>
     GroupCommit.make({ committer, watchdog, cache, clock, breaker: options.breaker, onCommitted })))
 
-  const appender = yield* Appender.make({ main: yield* groupCommit, lane: Effect.orDie(groupCommit) })
+  const appender = yield* Appender.make({ main: yield* groupCommit, lane: groupCommit })
   const remove = yield* onWriters(
     Effect.flatMap(PgCommitter.make(server), (committer) => PgRemoval.make(server, committer, clock))
   )
@@ -109,15 +111,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
   }).pipe(Context.add(Directory, {
     describe: (path) => inTime(directory.describe(path)),
     children: (path, options) => inTime(directory.children(path, options)),
-    // A write of its own, and its commit, without an event that would show.
-    check: writers`update millstream.writers set started_at = started_at where id = 1`.pipe(
-      Effect.timeoutOrElse({
-        duration: checkTimeout,
-        orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
-      }),
-      Effect.catchTag("SqlError", away),
-      Effect.asVoid
-    )
+    check: Effect.timeoutOrElse(appender.check, {
+      duration: checkTimeout,
+      orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
+    })
   }))
 })
 

@@ -60,7 +60,6 @@ const raiseBase = Effect.gen(function*() {
     update millstream.log set tx_base = m.tx - pg_current_xact_id()::text::bigint + 1
     from (select tx from millstream.events order by tx desc, position desc limit 1) m
     where m.tx >= tx_base + pg_current_xact_id()::text::bigint`
-  yield* sql`delete from millstream.writers where started_at < now() - interval '7 days'`
 })
 
 export const run = Effect.all([sessions, settings, migrate, raiseBase], { discard: true })

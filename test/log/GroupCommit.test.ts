@@ -1,6 +1,7 @@
 /** What becomes of a group when deciding it goes wrong, over a committer that records in memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, References } from "effect"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
 import type { AppendRequest } from "../../src/log/EventStore.ts"
 import type * as Group from "../../src/log/Group.ts"
@@ -67,6 +68,8 @@ const outline = (outcomes: ReadonlyArray<GroupCommit.Outcome>) =>
   outcomes.map((each) =>
     each._tag === "Contended" ? each._tag : each.decision._tag === "Refused" ? each.decision.error._tag : each.decision._tag)
 
+const broken = new SqlError({ reason: new ConnectionError({ cause: undefined, message: "broken", operation: "begin" }) })
+
 // What goes wrong is logged, as it should be; here it is expected.
 const quiet = Layer.succeed(References.MinimumLogLevel, "None")
 
@@ -82,6 +85,31 @@ describe("GroupCommit", () => {
         "Known"
       ])
       assert.deepStrictEqual(outline(yield* commit([request("after", "{}")])), ["Recorded"])
+    }).pipe(Effect.scoped, Effect.provide(quiet)))
+
+  it.live("a call that fails before it sends anything is not answered with what the one before it sent", () =>
+    Effect.gen(function*() {
+      const memory = committerOf()
+      const verdicts: Array<Verdict> = []
+      let begins = 0
+      const { commit } = yield* groupCommit({
+        ...memory,
+        // Stale once, so that the group is decided again in a transaction, which fails to begin the first time.
+        write: (batch, plan) => Effect.suspend(() => {
+          const verdict = verdicts.pop()
+          return verdict === undefined ? memory.write(batch, plan) : Effect.succeed(verdict)
+        }),
+        transaction: (effect) => begins++ === 0 ? Effect.fail(broken) : effect,
+        // The batch before was committed, and that is all that Postgres can say.
+        settle: () => Effect.succeed(true)
+      })
+      assert.deepStrictEqual(outline(yield* commit([request("first", "{}")])), ["Recorded"])
+      verdicts.push({ _tag: "Stale" })
+      const [outcome] = yield* commit([request("second", "[2]")])
+      const decision = outcome?._tag === "Decided" ? outcome.decision : undefined
+      assert.deepStrictEqual(decision?._tag === "Recorded" ? decision.events.map(({ payload }) => payload) : decision, ["[2]"])
+      assert.strictEqual(begins, 2)
+      assert.deepStrictEqual(outline(yield* commit([request("second", "[2]")])), ["Known"])
     }).pipe(Effect.scoped, Effect.provide(quiet)))
 
   it.live("an interruption ends it", () =>

@@ -1,0 +1,49 @@
+/** What waits to be appended, first come first served. How much may wait is bounded by the appender. */
+import { Latch } from "effect"
+import type { Exit } from "effect"
+import type { AppendError } from "../domain/StreamError.ts"
+import type { Appended, AppendRequest } from "./EventStore.ts"
+
+export interface Waiting {
+  readonly request: AppendRequest
+  readonly bytes: number
+  readonly answer: (exit: Exit.Exit<Appended, AppendError>) => void
+}
+
+export class AppendQueue {
+  private items: Array<Waiting> = []
+  /** Open while something waits, or somebody asked for a turn. */
+  readonly filled = Latch.makeUnsafe()
+
+  put(each: Waiting): void {
+    this.items.push(each)
+    this.filled.openUnsafe()
+  }
+
+  /** Puts those that could not be decided before all others. */
+  putBack(again: ReadonlyArray<Waiting>): void {
+    if (again.length === 0) return
+    this.items = [...again, ...this.items]
+    this.filled.openUnsafe()
+  }
+
+  /** Asks for a turn without anything to append. */
+  wake(): void {
+    this.filled.openUnsafe()
+  }
+
+  /** The first ones, at most so many and so many bytes; at least one where any waits. */
+  take(requests: number, bytes: number): ReadonlyArray<Waiting> {
+    let count = 0
+    let sum = 0
+    for (const each of this.items) {
+      if (count === requests || (count > 0 && sum + each.bytes > bytes)) break
+      sum += each.bytes
+      count += 1
+    }
+    const taken = count === this.items.length ? this.items : this.items.slice(0, count)
+    this.items = count === this.items.length ? [] : this.items.slice(count)
+    if (this.items.length === 0) this.filled.closeUnsafe()
+    return taken
+  }
+}
