@@ -122,7 +122,7 @@ const table = {
   databaseConnections: setting(
     "MILLSTREAM_DATABASE_CONNECTIONS",
     "10",
-    "Connections to Postgres at most",
+    "Connections to Postgres for reads; up to 8 more serve appends and signals",
     wholeNumber(3, 1_000)
   ),
   dataDir: setting("MILLSTREAM_DATA_DIR", "./.millstream", "Folder of the service's own Postgres", text),

@@ -45,6 +45,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Streams, E>) =>
         const second = yield* streams.append(path, { type: "ping" })
         has(first, { offset: 2, streamPath: path, payload, metadata: { by: "me" } })
         has(second, { offset: 3, payload: {} })
+        has(yield* streams.append(fresh(), { type: "null", payload: null }), { payload: null })
         const events = yield* Stream.runCollect(streams.read(path))
         assert.deepStrictEqual(offsetsOf(events), [1, 2, 3])
         assert.deepStrictEqual(typesOf(events), ["stream/initialized", "anything at all", "ping"])

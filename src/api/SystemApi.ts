@@ -9,7 +9,11 @@ import * as Problem from "./Problem.ts"
 /** For requests that take no other parameter. */
 export const PlainQuery = Schema.Struct({ pretty: Parameter.pretty })
 
-export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Health" })
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  /** What works, but not as it should; left out where there is nothing to say. */
+  warnings: Schema.optionalKey(Schema.Array(Schema.String))
+}).annotate({ identifier: "Health" })
 
 const summary = {
   type: Type,
@@ -50,7 +54,7 @@ export class SystemApi extends HttpApiGroup.make("system").add(
     query: PlainQuery,
     open: true,
     summary: "Whether appends work",
-    description: "200 only when an append would be recorded. Needs no token."
+    description: "200 only when an append would be recorded. `warnings` says what holds back readers. Needs no token."
   })),
   HttpApiEndpoint.get("types", "/api/types", {
     query: PlainQuery,

@@ -3,7 +3,9 @@
  * what is delivered and with `caught-up`, and every new connection begins there: no gap and no duplicate.
  */
 import { Effect, Result, Schema, Stream } from "effect"
-import { Event, Offset } from "../domain/Event.ts"
+import { Offset } from "../domain/Event.ts"
+import type { Event } from "../domain/Event.ts"
+import * as EventText from "../domain/EventText.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { Answer, Connection, Query } from "./Connection.ts"
@@ -18,7 +20,6 @@ export const silence = "45 seconds"
 /** What a connection brings: an event, word that history is through, or that nothing follows. */
 type Item = { readonly event: Event } | "caught-up" | "end"
 
-const decodeEvent = Schema.decodeUnknownResult(Schema.fromJsonString(Event))
 const decodeOffset = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Struct({ offset: Offset })))
 const decodeCursor = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Struct({ cursor: Schema.String })))
 
@@ -56,7 +57,7 @@ const live = (
           const isEvent = frame.event === "message"
           // Frames of other names are for later versions of the contract.
           if (!isEvent && frame.event !== "caught-up") return Effect.succeed([])
-          const event = isEvent ? decodeEvent(frame.data) : Result.succeed(undefined)
+          const event = isEvent ? EventText.decodeResult(frame.data) : Result.succeed(undefined)
           return Effect.fromResult(Problem.decoded(
             answer.url,
             Result.flatMap(Result.mapError(event, ({ message }) => ({ message })), (event) =>
@@ -153,7 +154,7 @@ export const read = (connection: Connection, path: string, from: From): Stream.S
         return Lines.fromBytes(alive(answer), cut).pipe(
           Stream.filter((line) => line.trim() !== ""),
           Stream.mapEffect((line): Effect.Effect<Item, StreamError> =>
-            Effect.fromResult(Result.map(Problem.decoded(answer.url, decodeEvent(line)), (event) => {
+            Effect.fromResult(Result.map(Problem.decoded(answer.url, EventText.decodeResult(line)), (event) => {
               position = event.offset
               delivered += 1
               return { event }

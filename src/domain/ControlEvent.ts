@@ -10,8 +10,15 @@ import { nearest } from "./Nearest.ts"
 import { InvalidEvent } from "./StreamError.ts"
 import { StreamPath } from "./StreamPath.ts"
 
+/**
+ * Bounds of what a stream keeps beside its head, in characters: it is written with every append, and held for each
+ * stream in use.
+ */
+const maxReason = 1_024
+const maxMetadata = 16_384
+
 const Reason = Schema.Struct({
-  reason: Schema.optionalKey(Schema.String),
+  reason: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isMaxLength(maxReason)))),
   /** Who did it, where it was the server: `circuit-breaker`. */
   by: Schema.optionalKey(Schema.String)
 })
@@ -149,6 +156,11 @@ const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor
 /** Whether a type is the system's own. */
 export const isReserved = (type: string): boolean => reserved.test(type)
 
+/** Made once: a decoder costs more to make than to use. */
+const decoders = new Map(
+  [...all].map(([type, { eventType }]) => [type, Schema.decodeUnknownResult(Schema.toCodecJson(eventType.payload))])
+)
+
 const strictly = { onExcessProperty: "error" } as const
 
 /** Why a client may not append this event, or `undefined`. Types that are not reserved are anyone's. */
@@ -168,11 +180,18 @@ export const judge = (event: Proposed): InvalidEvent | undefined => {
   }
   const payload: unknown = JSON.parse(event.payload)
   // Where a schema is closed a field that it does not have is refused: a misspelt one would be silence.
-  const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(control.eventType.payload))(payload, strictly)
-  if (Result.isFailure(decoded)) {
+  const decoded = decoders.get(event.type)?.(payload, strictly)
+  if (decoded !== undefined && Result.isFailure(decoded)) {
     return new InvalidEvent({
       field: "payload",
       reason: `The payload of ${event.type} does not fit: ${decoded.failure.message.replaceAll(/\s+/g, " ")}`,
+      example
+    })
+  }
+  if (event.type === MetadataUpdated.type && event.payload.length > maxMetadata) {
+    return new InvalidEvent({
+      field: "payload.metadata",
+      reason: `The metadata of a stream has at most ${maxMetadata} characters: keep more in events`,
       example
     })
   }

@@ -3,7 +3,7 @@
  * strings. The log keeps and returns exactly this text, since a value would lose the spelling of numbers,
  * duplicate names and lone surrogates.
  */
-import { Schema } from "effect"
+import { Result, Schema } from "effect"
 import { Event } from "./Event.ts"
 import type { Cause, EventInput } from "./Event.ts"
 import type { StreamPath } from "./StreamPath.ts"
@@ -57,11 +57,27 @@ const prefix = "{\"offset\":"
 /** A proposed event from its value; the payload `{}` where there is none. */
 export const propose = (input: EventInput): Proposed => ({
   type: input.type,
-  payload: JSON.stringify(input.payload ?? {}),
+  payload: input.payload === undefined ? "{}" : JSON.stringify(input.payload),
   metadata: input.metadata === undefined ? undefined : JSON.stringify(input.metadata),
   idempotencyKey: input.idempotencyKey,
   offset: input.offset
 })
 
-/** The value of a recorded event. */
-export const decode: (line: JsonText) => Event = Schema.decodeUnknownSync(Schema.fromJsonString(Event))
+const decodeFinite = Schema.decodeUnknownResult(Schema.fromJsonString(Event))
+const decodeValue = Schema.decodeUnknownResult(Event)
+
+/** A number beyond what a double holds reads as the greatest one: the log keeps its spelling, a value can not. */
+const clamp = (_: string, value: unknown): unknown =>
+  value === Number.POSITIVE_INFINITY ? Number.MAX_VALUE : value === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : value
+
+/** The value of a recorded event's line, which may come from a server that is not ours. */
+export const decodeResult = (line: JsonText): Result.Result<Event, Schema.SchemaError> => {
+  const decoded = decodeFinite(line)
+  if (Result.isSuccess(decoded)) return decoded
+  // Rare, so that only a line that failed is parsed again with an eye on its numbers.
+  const parsed = Result.try((): unknown => JSON.parse(line, clamp))
+  return Result.isSuccess(parsed) ? decodeValue(parsed.success) : decoded
+}
+
+/** The value of a line that `encode` made. */
+export const decode = (line: JsonText): Event => Result.getOrThrow(decodeResult(line))

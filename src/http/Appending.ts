@@ -44,8 +44,9 @@ export const decode = (
   }
   const decoded = Body.decode(arrival, terms.redactedHeaders)
   if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
-  const { batch, events } = decoded.success
-  for (let i = 0; i < events.length; i++) {
+  const { batch, events, made } = decoded.success
+  // What the server made of a body that is no event is not a client's claim.
+  for (let i = 0; made !== true && i < events.length; i++) {
     const event = events[i]
     const wrong = event === undefined ? undefined : Control.judge(event)
     if (wrong !== undefined) return Result.fail(batch ? ofBatch(i, wrong) : wrong)

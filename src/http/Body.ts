@@ -26,10 +26,11 @@ export interface Arrival extends Received.Request {
   readonly ingestOnly?: boolean | undefined
 }
 
-/** The events to append; `batch` where the reply is an array. */
+/** The events to append; `batch` where the reply is an array, `made` where the event is the server's own. */
 export interface Decoded {
   readonly events: NonEmptyReadonlyArray<Proposed>
   readonly batch: boolean
+  readonly made?: boolean | undefined
 }
 
 export type Refusal = InvalidRequest | InvalidEvent | PayloadTooLarge
@@ -110,7 +111,10 @@ const received = (
   redactedHeaders: ReadonlySet<string>
 ): Result.Result<Decoded, Refusal> => {
   if (size > Batch.maxEventBytes) return Result.fail(Batch.tooLarge())
-  if (arrival.as === undefined) return single(Received.webhook(arrival, body, raw, reason, redactedHeaders), arrival)
+  if (arrival.as === undefined) {
+    const event = Received.webhook(arrival, body, raw, reason, redactedHeaders)
+    return Result.map(single(event, arrival), (decoded) => ({ ...decoded, made: true }))
+  }
   const problem = EventShape.nameProblem(arrival.as)
   return problem === undefined
     ? single({ type: arrival.as, payload: body }, arrival)

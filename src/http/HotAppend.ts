@@ -6,6 +6,7 @@
 import { Effect, Exit, Result } from "effect"
 import { IncomingMessage, ServerResponse } from "node:http"
 import type { Server } from "node:http"
+import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import { EventStore } from "../log/EventStore.ts"
 import { ServiceConfig } from "../ServiceConfig.ts"
@@ -60,20 +61,22 @@ export const make = Effect.gen(function*() {
         Problem.headersOf(error)
       )
     const append = (arrived: Arriving.Arrived) => {
-      const asked = Result.flatMap(
-        arrived,
-        (body) => Appending.decode(incoming, target.success, body, false, terms)
-      )
-      if (Result.isFailure(asked)) return refuse(asked.failure)
-      const { batch, request } = asked.success
+      const replied = Effect.suspend(() => {
+        const asked = Result.flatMap(
+          arrived,
+          (body) => Appending.decode(incoming, target.success, body, false, terms)
+        )
+        if (Result.isFailure(asked)) return Effect.fail(asked.failure)
+        const { batch, request } = asked.success
+        return Effect.map(store.append(request), (appended) => Appending.reply(appended, batch))
+      })
       // Nobody interrupts this: an append whose client has gone still commits.
-      runFork(store.append(request)).addObserver((exit) => {
-        if (Exit.isSuccess(exit)) {
-          const { status, text } = Appending.reply(exit.value, batch)
-          return send(status, text, "application/json")
-        }
+      runFork(replied).addObserver((exit) => {
+        if (Exit.isSuccess(exit)) return send(exit.value.status, exit.value.text, "application/json")
         const error = Exit.findErrorOption(exit)
-        return error._tag === "Some" ? refuse(error.value) : response.destroy()
+        if (error._tag === "Some") return refuse(error.value)
+        runFork(Effect.logError("An append ended in a defect", exit.cause))
+        refuse(broken)
       })
     }
     Arriving.listen(incoming, append)
@@ -89,4 +92,9 @@ export const make = Effect.gen(function*() {
     }
     return server
   }
+})
+
+const broken = new Unavailable({
+  reason: "The server failed; its log says why",
+  retryAfterSeconds: 1
 })

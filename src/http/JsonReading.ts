@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { JsonText } from "../domain/EventText.ts"
-import type { Unavailable } from "../domain/StreamError.ts"
+import { Unavailable } from "../domain/StreamError.ts"
 import { Chunk, Outlet } from "./Outlet.ts"
 import * as Reply from "./Reply.ts"
 import type { Source } from "./Source.ts"
@@ -27,7 +27,9 @@ export const respond = (
     const next = Effect.gen(function*(): Effect.fn.Return<ReadonlyArray<JsonText>, Unavailable> {
       while (left > 0) {
         const step = yield* source.next
-        if (step._tag === "End" || step._tag === "Deleted") break
+        if (step._tag === "End") break
+        // An array that ended here would look complete.
+        if (step._tag === "Deleted") return yield* deleted
         if (step._tag !== "Events") continue
         const lines = step.batch.lines.slice(0, left)
         left -= lines.length
@@ -65,3 +67,5 @@ export const respond = (
       Effect.as(HttpServerResponse.empty())
     )
   }).pipe(Effect.ensuring(Effect.sync(source.close)))
+
+const deleted = new Unavailable({ reason: "The stream was deleted while it was read", retryAfterSeconds: 1 })

@@ -10,6 +10,9 @@ import * as NodeRequest from "./NodeRequest.ts"
 /** How long a socket may take nothing before it is closed; its reader resumes by id and misses nothing. */
 const drainTime = "30 seconds"
 
+/** What a reader must take within that time, in bytes: what is slower is no connection to live on. */
+const sliceBytes = 65_536
+
 /** The reader has gone, or took nothing for too long. */
 export class ReaderGone extends Data.TaggedError("ReaderGone") {}
 
@@ -18,13 +21,14 @@ export class Chunk {
   readonly framed: Buffer
   private readonly start: number
 
-  constructor(text: string) {
-    const length = Buffer.byteLength(text)
+  constructor(content: string | Buffer) {
+    const length = Buffer.byteLength(content)
     const size = `${length.toString(16)}\r\n`
     this.start = size.length
     this.framed = Buffer.allocUnsafe(size.length + length + 2)
     this.framed.write(size, 0, "latin1")
-    this.framed.write(text, size.length, "utf8")
+    if (typeof content === "string") this.framed.write(content, size.length, "utf8")
+    else content.copy(this.framed, size.length)
     this.framed.write("\r\n", size.length + length, "latin1")
   }
 
@@ -82,9 +86,14 @@ export class Outlet {
     Effect.tapError(() => Effect.sync(() => this.response.destroy()))
   )
 
-  /** Writes and waits for room. */
+  /** Writes and waits for room, a slice at a time: a slow reader is given the drain time for each. */
   send(chunk: Chunk): Effect.Effect<void, ReaderGone> {
-    return Effect.suspend(() => this.write(chunk) ? Effect.void : this.drained)
+    return Effect.suspend(() => {
+      const { plain } = chunk
+      if (plain.length <= sliceBytes) return this.write(chunk) ? Effect.void : this.drained
+      const rest = plain.subarray(sliceBytes)
+      return Effect.andThen(this.send(new Chunk(plain.subarray(0, sliceBytes))), this.send(new Chunk(rest)))
+    })
   }
 
   /** Ends the answer as complete. */

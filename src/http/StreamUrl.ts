@@ -35,6 +35,9 @@ const decode = (text: string): string | undefined => {
 /** The stream that a URL names behind `prefix`, such as `/api/streams`. */
 export const parse = (url: string, prefix: string): Result.Result<StreamUrl, InvalidPath> => {
   const text = rest(url, prefix)
+  if (text !== "" && !text.startsWith("/")) {
+    return Result.fail(new InvalidPath({ path: text, reason: "a path begins with /" }))
+  }
   const isWithin = text.endsWith(within)
   const written = isWithin ? text.slice(0, -within.length) : text
   // An escaped path starts with its own slash or leaves it out, behind the one that ends the prefix.

@@ -33,4 +33,6 @@ export class Directory extends Context.Service<Directory, {
   readonly children: (path: StreamPath, options: ChildrenOptions) => Effect.Effect<ReadonlyArray<Child>, Unavailable>
   /** Succeeds when an append would: one goes through the whole path, without an event. */
   readonly check: Effect.Effect<void, Unavailable>
+  /** How long a transaction that is under way has held back reads across streams, in seconds. */
+  readonly horizonAge: Effect.Effect<number, Unavailable>
 }>()("millstream/log/Directory") {}

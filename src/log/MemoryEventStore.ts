@@ -37,7 +37,8 @@ export const layerOptions = (options: Options): Layer.Layer<EventStore | Directo
     }).pipe(Context.add(Directory, {
       describe: (path) => Effect.sync(() => log.describe(path)),
       children: (path, options) => Effect.sync(() => log.children(path, options)),
-      check: Effect.void
+      check: Effect.void,
+      horizonAge: Effect.succeed(0)
     }))
   }))
 

@@ -20,6 +20,7 @@ import { HeadCache } from "./HeadCache.ts"
 import { LogClock } from "./LogClock.ts"
 import * as PgCommitter from "./PgCommitter.ts"
 import * as PgDirectory from "./PgDirectory.ts"
+import * as PgHorizon from "./PgHorizon.ts"
 import * as PgNotices from "./PgNotices.ts"
 import * as PgPrefix from "./PgPrefix.ts"
 import * as PgReader from "./PgReader.ts"
@@ -92,6 +93,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const readPage = yield* PgReader.make
   const readWithin = yield* PgPrefix.make
   const directory = yield* PgDirectory.make
+  const horizonAge = yield* PgHorizon.make
 
   const onRemoved = ({ plan, removed }: PgRemoval.Removal): void => {
     for (const path of [...removed, ...plan.heads.keys()]) cache.delete(path)
@@ -114,7 +116,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
     check: Effect.timeoutOrElse(appender.check, {
       duration: checkTimeout,
       orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
-    })
+    }),
+    horizonAge: inTime(horizonAge)
   }))
 })
 

@@ -30,12 +30,17 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   const client = yield* PgClient.PgClient
   const growth = yield* Growth
 
+  // What was told may have been of a delete.
+  const missed = (): void => {
+    recent.clear()
+    growth.announceAll()
+  }
   const hear = (text: string): void => {
     const [sender, ...entries] = text.split("\n")
     if (sender === server) return
     for (const entry of entries) {
       const path = entry.slice(1)
-      if (entry === "*") growth.announceAll()
+      if (entry === "*") missed()
       else if (Path.is(path)) {
         const deleted = entry.startsWith("-")
         cache.delete(path)
@@ -59,7 +64,7 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   const hearing = yield* Scope.provide(attend, first)
   const again = Effect.scoped(Effect.flatMap(attend, (hearing) => {
     // Whatever was told while nobody listened is lost.
-    growth.announceAll()
+    missed()
     return hearing
   }))
   yield* hearing.pipe(

@@ -24,6 +24,11 @@ const sweptAtOnce = 1_000
 const sweepEvery = "1 minute"
 const retrySweepAfter = "1 second"
 
+/** Someone else was in the way of a delete: nothing was written, and it is tried again. */
+const whileContended = Schedule.exponential("10 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
+const contended: ReadonlyArray<SqlError["reason"]["_tag"]> = ["DeadlockError", "SerializationError", "LockTimeoutError"]
+const isContended = (error: SqlError): boolean => contended.includes(error.reason._tag)
+
 export interface Removal {
   readonly plan: Group.Plan
   readonly removed: ReadonlyArray<StreamPath>
@@ -78,10 +83,10 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
         yield* endLives({ paths: removed, state: yield* encodeState(CoreState.initial) }).pipe(
           Effect.catchTag("SchemaError", Effect.die)
         )
-        for (const path of removed) yield* sql`select pg_notify('millstream', ${`${server}\n-${path}`}::text) from millstream.log where notify`
+        yield* sql`select pg_notify('millstream', ${notice(server, removed)}::text) from millstream.log where notify`
       }
       return { plan, removed }
-    }))
+    })).pipe(Effect.retry({ while: isContended, schedule: whileContended }))
 
   const sweep = Effect.gen(function*() {
     while (true) {
@@ -131,6 +136,14 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
     return all
   })
 })
+
+/** Longest notice in bytes: Postgres takes 8,000. Beyond it anything may have been deleted. */
+const noticeBytes = 7_000
+
+const notice = (server: string, removed: ReadonlyArray<StreamPath>): string => {
+  const text = [server, ...removed.map((path) => `-${path}`)].join("\n")
+  return Buffer.byteLength(text) > noticeBytes ? `${server}\n*` : text
+}
 
 const encodeState = (state: CoreState.CoreState) => Effect.orDie(Schema.encodeEffect(CoreState.Stored)(state))
 

@@ -38,12 +38,16 @@ const settings = Effect.gen(function*() {
 const sessions = Effect.gen(function*() {
   const client = yield* PgClient.PgClient
   const held = yield* Effect.scoped(Effect.gen(function*() {
-    const notices = yield* client.reserve
-    const pid = () => notices.executeValues("select pg_backend_pid(), set_config('millstream.session', $1, false)", ["1"])
-    const kept = () => notices.executeValues("select pg_backend_pid(), current_setting('millstream.session', true)", [])
-    const [before] = yield* pid()
-    const [after] = yield* kept()
-    return before?.[0] === after?.[0] && after?.[1] === "1"
+    const one = yield* client.reserve
+    const other = yield* client.reserve
+    const [before] = yield* one.executeValues(
+      "select pg_backend_pid(), set_config('millstream.session', $1, false)",
+      ["1"]
+    )
+    // An idle pooler gives the session that was used last to whoever comes next, so one client alone notices nothing.
+    const [between] = yield* other.executeValues("select pg_backend_pid()", [])
+    const [after] = yield* one.executeValues("select pg_backend_pid(), current_setting('millstream.session', true)", [])
+    return before?.[0] === after?.[0] && after?.[1] === "1" && before?.[0] !== between?.[0]
   }))
   if (!held) {
     return yield* new SetupError({
@@ -54,11 +58,16 @@ const sessions = Effect.gen(function*() {
 })
 
 // After a restored dump Postgres's own transaction ids may be younger than the log: new ones must go on rising.
+// A stream keeps its last one when its events are deleted.
 const raiseBase = Effect.gen(function*() {
   const sql = yield* SqlClient
   yield* sql`
     update millstream.log set tx_base = m.tx - pg_current_xact_id()::text::bigint + 1
-    from (select tx from millstream.events order by tx desc, position desc limit 1) m
+    from (
+      select greatest(
+        (select tx from millstream.events order by tx desc, position desc limit 1),
+        (select max(tx) from millstream.streams)) as tx
+    ) m
     where m.tx >= tx_base + pg_current_xact_id()::text::bigint`
 })
 

@@ -26,8 +26,10 @@ export const start: Cursor = { tx: 0n, position: 0n }
 /** The place behind all transactions before one. */
 export const endOf = (before: bigint): Cursor => ({ tx: before - 1n, position: 2n ** 63n - 1n })
 
-/** How long what may not be read yet is left alone: an older transaction ends soon, or is long anyway. */
-const pendingAfter = "10 millis"
+/** How long what may not be read yet is left alone, in milliseconds: an older transaction ends soon. */
+const pendingMillis = 10
+/** The longest of those pauses, each being twice the one before: a transaction that is long is not asked for often. */
+const maxPendingMillis = 1_000
 /** How long a reader of what exists waits for transactions that are under way; a longer one is not waited for. */
 const settleTime = "2 seconds"
 
@@ -36,7 +38,7 @@ export const settled = (store: EventStore["Service"], prefix: StreamPath): Effec
   const look = store.readWithin(prefix, { after: start, limit: 1 })
   return Effect.flatMap(look, (first) => {
     const again: Effect.Effect<bigint, Unavailable> = Effect.flatMap(
-      Effect.delay(look, pendingAfter),
+      Effect.delay(look, pendingMillis),
       ({ horizon }) => horizon < first.newest ? again : Effect.succeed(first.newest)
     )
     return first.horizon >= first.newest ? Effect.succeed(first.newest) : Effect.timeoutOrElse(again, {
@@ -56,6 +58,7 @@ export class PrefixTail {
   /** Transactions before this may have recorded what a signal told of: it must be readable before the tail rests. */
   private awaited = 0n
   private horizon = 0n
+  private pending = pendingMillis
   private hasCaughtUp = false
   private wake: (() => void) | undefined = undefined
 
@@ -80,7 +83,11 @@ export class PrefixTail {
   readonly next: Effect.Effect<Step, Unavailable> = Effect.suspend(() => {
     if (this.unread) return this.read
     if (this.options.before !== undefined) return Effect.succeed<Step>({ _tag: "End" })
-    if (this.horizon < this.awaited) return Effect.delay(this.read, pendingAfter)
+    if (this.horizon < this.awaited) {
+      const pause = this.pending
+      this.pending = Math.min(2 * pause, maxPendingMillis)
+      return Effect.delay(this.read, pause)
+    }
     if (!this.hasCaughtUp) {
       this.hasCaughtUp = true
       return Effect.succeed<Step>({ _tag: "CaughtUp", cursor: this.cursor })
@@ -105,6 +112,7 @@ export class PrefixTail {
     return Effect.flatMap(this.store.readWithin(this.prefix, { after: this.cursor, before, types }), (page) => {
       this.cursor = page.last
       if (page.more) this.unread = true
+      if (page.horizon !== this.horizon) this.pending = pendingMillis
       this.horizon = page.horizon
       if (isNew) this.awaited = page.newest
       return page.lines.length === 0 ? this.next : Effect.succeed<Step>({ _tag: "Events", page })

@@ -33,6 +33,12 @@ export class Recent {
     this.rings.delete(path)
   }
 
+  /** Forgets all: a notice of a delete may have been lost. */
+  clear(): void {
+    this.rings.clear()
+    this.characters = 0
+  }
+
   /** All that came after an offset, if it is here. Readers at the same offset get the same page. */
   page(path: StreamPath, after: number): Page | undefined {
     return this.rings.get(path)?.page(after)

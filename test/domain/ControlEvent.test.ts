@@ -18,6 +18,14 @@ describe("ControlEvent", () => {
     }
   })
 
+  it("what a stream keeps beside its head is bounded", () => {
+    const of = (length: number) => "x".repeat(length)
+    assert.isUndefined(judge(Control.Paused.type, { reason: of(1_024) }))
+    assert.strictEqual(judge(Control.Paused.type, { reason: of(1_025) })?.field, "payload")
+    assert.isUndefined(judge(Control.MetadataUpdated.type, { metadata: { note: of(16_000) } }))
+    assert.strictEqual(judge(Control.MetadataUpdated.type, { metadata: { note: of(17_000) } })?.field, "payload.metadata")
+  })
+
   it("types that are not reserved are anyone's", () => {
     const free = ["ping", "stream", "streams/x", "agent/configured", "Stream/paused", " stream/paused", "a/stream/x"]
     for (const type of free) {

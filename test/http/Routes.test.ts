@@ -229,7 +229,7 @@ layer(server())("the server itself", (it) => {
 const away = Effect.fail(new Unavailable({ reason: "The database is away", retryAfterSeconds: 2 }))
 const unwell = Layer.merge(
   MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer)),
-  Layer.succeed(LogDirectory.Directory, { describe: () => away, children: () => away, check: away })
+  Layer.succeed(LogDirectory.Directory, { describe: () => away, children: () => away, check: away, horizonAge: away })
 )
 
 layer(layerOver(unwell))("a log that is away", (it) => {
