@@ -88,13 +88,24 @@ export class Outlet {
 
   /** Writes and waits for room, a slice at a time: a slow reader is given the drain time for each. */
   send(chunk: Chunk): Effect.Effect<void, ReaderGone> {
-    return Effect.suspend(() => {
-      const { plain } = chunk
-      if (plain.length <= sliceBytes) return this.write(chunk) ? Effect.void : this.drained
-      const rest = plain.subarray(sliceBytes)
-      return Effect.andThen(this.send(new Chunk(plain.subarray(0, sliceBytes))), this.send(new Chunk(rest)))
-    })
+    return Effect.suspend(() =>
+      chunk.plain.length > sliceBytes
+        ? this.sendSlices(chunk.plain)
+        : this.write(chunk)
+        ? Effect.void
+        : this.drained
+    )
   }
+
+  private readonly sendSlices = Effect.fnUntraced({ self: this }, function*(this: Outlet, plain: Buffer) {
+    for (let at = 0; at < plain.length;) {
+      // Behind a line where there is one, so that an event is not cut without need.
+      const line = plain.lastIndexOf("\n", at + sliceBytes - 1) + 1
+      const end = line > at ? line : at + sliceBytes
+      if (!this.write(new Chunk(plain.subarray(at, end)))) yield* this.drained
+      at = end
+    }
+  })
 
   /** Ends the answer as complete. */
   end(): void {
