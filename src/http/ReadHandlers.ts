@@ -65,6 +65,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       after: yield* begin(request, path, query),
       before: typeof query.beforeOffset === "number" ? query.beforeOffset : undefined,
       types: query.types,
+      limit: query.limit,
       live
     })
     const source = Source.ofStream(tail)

@@ -6,8 +6,8 @@ import type * as CoreState from "./CoreState.ts"
 import type * as Group from "./Group.ts"
 
 /** The columns of a plan, as `append_events` takes them. */
-export const arrange = (plan: Group.Plan) => {
-  const group: GroupColumns = empty()
+export const arrange = (plan: Group.Plan): GroupColumns => {
+  const group = empty()
   const index = new Map<StreamPath, number>()
   const looked = [...plan.looked].flatMap(([path, head]) => head.id === undefined ? [] : [{ path, head, id: head.id }])
   // Rows are locked in this order everywhere, so that two groups never wait for each other.
@@ -72,32 +72,60 @@ const put = <A>(column: Array<A | null>, at: number, value: A): void => {
 // A core state is plain JSON already; a schema's encoder would cost more than the rest of the group.
 const encodeState = (state: CoreState.CoreState): string => JSON.stringify(state)
 
-const empty = () => ({
-  ids: [] as Array<bigint>,
-  heads: [] as Array<bigint>,
-  newHeads: [] as Array<bigint>,
-  states: [] as Array<string | null>,
-  created: [] as Array<number>,
-  updated: [] as Array<number>,
-  absent: [] as Array<StreamPath>,
-  paths: [] as Array<StreamPath>,
-  parents: [] as Array<StreamPath | null>,
-  pathHeads: [] as Array<bigint>,
-  pathStates: [] as Array<string>,
-  pathCreated: [] as Array<number>,
-  pathUpdated: [] as Array<number>,
-  streams: [] as Array<number>,
-  offsets: [] as Array<bigint>,
-  types: [] as Array<string>,
-  payloads: [] as Array<string>,
-  metadata: [] as Array<string | null>,
-  keys: [] as Array<string | null>,
-  causePaths: [] as Array<string | null>,
-  causeOffsets: [] as Array<bigint | null>,
-  causeProcessors: [] as Array<string | null>,
-  causeHops: [] as Array<number | null>,
-  times: [] as Array<number>,
-  askedIds: [] as Array<bigint>,
-  askedKeys: [] as Array<string>
+export interface GroupColumns {
+  readonly ids: Array<bigint>
+  readonly heads: Array<bigint>
+  readonly newHeads: Array<bigint>
+  readonly states: Array<string | null>
+  readonly created: Array<number>
+  readonly updated: Array<number>
+  readonly absent: Array<StreamPath>
+  readonly paths: Array<StreamPath>
+  readonly parents: Array<StreamPath | null>
+  readonly pathHeads: Array<bigint>
+  readonly pathStates: Array<string>
+  readonly pathCreated: Array<number>
+  readonly pathUpdated: Array<number>
+  readonly streams: Array<number>
+  readonly offsets: Array<bigint>
+  readonly types: Array<string>
+  readonly payloads: Array<string>
+  readonly metadata: Array<string | null>
+  readonly keys: Array<string | null>
+  readonly causePaths: Array<string | null>
+  readonly causeOffsets: Array<bigint | null>
+  readonly causeProcessors: Array<string | null>
+  readonly causeHops: Array<number | null>
+  readonly times: Array<number>
+  readonly askedIds: Array<bigint>
+  readonly askedKeys: Array<string>
+}
+
+const empty = (): GroupColumns => ({
+  ids: [],
+  heads: [],
+  newHeads: [],
+  states: [],
+  created: [],
+  updated: [],
+  absent: [],
+  paths: [],
+  parents: [],
+  pathHeads: [],
+  pathStates: [],
+  pathCreated: [],
+  pathUpdated: [],
+  streams: [],
+  offsets: [],
+  types: [],
+  payloads: [],
+  metadata: [],
+  keys: [],
+  causePaths: [],
+  causeOffsets: [],
+  causeProcessors: [],
+  causeHops: [],
+  times: [],
+  askedIds: [],
+  askedKeys: []
 })
-export type GroupColumns = ReturnType<typeof empty>

@@ -105,7 +105,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       Stream.unwrap(Effect.gen(function*() {
         const path = yield* parsePath(text)
         const after = yield* begin(path, options)
-        const tail = new Tail(store, growth, path, { after, types: namesOf(options.types), live })
+        const tail = new Tail(store, growth, path, { after, types: namesOf(options.types), limit: options.limit, live })
         return linesOf(tail, ({ lines }) => lines)
       })),
       options

@@ -6,6 +6,7 @@ import { Effect, Fiber } from "effect"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { EventStore, Page } from "./EventStore.ts"
+import { pageEvents } from "./EventStore.ts"
 import type { Grown, Growth } from "./Growth.ts"
 
 export type Step =
@@ -28,6 +29,8 @@ export interface Options {
   /** Exclusive; the tail ends there. */
   readonly before?: number | undefined
   readonly types?: ReadonlyArray<string> | undefined
+  /** How many events the reader counts on, so that no more are read; the tail does not end there. */
+  readonly limit?: number | undefined
   /** Whether it goes on behind what exists now. */
   readonly live: boolean
 }
@@ -40,6 +43,8 @@ export class Tail {
   private cursor: number
   /** Where a tail that is not live ends: the head that its first page saw. */
   private end: number
+  /** What the reader still counts on; more than that comes in pages as it would without a limit. */
+  private left: number
   private life: bigint | undefined = undefined
   private unread = true
   private isDeleted = false
@@ -53,6 +58,7 @@ export class Tail {
     this.path = path
     this.options = options
     this.cursor = options.after
+    this.left = options.limit ?? Number.POSITIVE_INFINITY
     this.end = (options.before ?? Number.POSITIVE_INFINITY) - 1
     // Listening begins before the first page is read: what is appended in between finds itself read, never missed.
     this.stop = options.live ? growth.onStream(path, (grown) => this.hear(grown)) : () => undefined
@@ -92,26 +98,30 @@ export class Tail {
     this.unread = false
     const { ahead } = this
     this.ahead = undefined
-    const page = yield* ahead === undefined ? this.load(this.cursor) : Fiber.join(ahead)
+    const page = yield* ahead === undefined ? this.load(this.cursor, this.left) : Fiber.join(ahead)
     if (this.life !== undefined && this.life !== page.life) this.isDeleted = true
     this.life = page.life
     if (!this.options.live) this.end = Math.min(this.end, page.head)
     if (page.last < Math.min(page.head, this.end)) {
       this.unread = true
       // History is read one page ahead, so that Postgres works while the last page is sent.
-      this.ahead = yield* Effect.forkChild(this.load(page.last))
+      const left = this.left - page.lines.length
+      if (left > 0) this.ahead = yield* Effect.forkChild(this.load(page.last, left))
     }
     return yield* this.advance(page)
   })
 
-  private load(after: number): Effect.Effect<Page, Unavailable> {
+  private load(after: number, left: number): Effect.Effect<Page, Unavailable> {
     const { types } = this.options
-    return this.store.read(this.path, { after, before: Math.min(this.end + 1, Number.MAX_SAFE_INTEGER), types })
+    const before = Math.min(this.end + 1, Number.MAX_SAFE_INTEGER)
+    const limit = left > 0 && left < pageEvents ? left : undefined
+    return this.store.read(this.path, { after, before, types, limit })
   }
 
   private advance(page: Page): Effect.Effect<Step, Unavailable> {
     if (this.isDeleted) return this.next
     this.cursor = Math.max(this.cursor, page.last)
+    this.left -= page.lines.length
     return page.lines.length === 0 ? this.next : Effect.succeed<Step>({ _tag: "Events", page })
   }
 
