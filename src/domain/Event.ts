@@ -14,9 +14,10 @@ export const Offset = Schema.Int.pipe(
 export type Offset = typeof Offset.Type
 
 /** Bound of a type and of an idempotency key, in UTF-16 units: both are index keys in Postgres. */
-export const maxNameLength = 256
+const maxNameLength = 256
 
-const nameProblem = (text: string): string | undefined =>
+/** What is wrong with a type or an idempotency key, or `undefined`. */
+export const nameProblem = (text: string): string | undefined =>
   text.length === 0
     ? "must not be empty"
     : text.length > maxNameLength

@@ -4,6 +4,7 @@
  */
 import { Result } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { nameProblem } from "../domain/Event.ts"
 import type { JsonText, Proposed } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
@@ -115,7 +116,7 @@ const received = (
     const event = Received.webhook(arrival, body, raw, reason, redactedHeaders)
     return Result.map(single(event, arrival), (decoded) => ({ ...decoded, made: true }))
   }
-  const problem = EventShape.nameProblem(arrival.as)
+  const problem = nameProblem(arrival.as)
   return problem === undefined
     ? single({ type: arrival.as, payload: body }, arrival)
     : EventShape.wrong("as", problem)
@@ -128,7 +129,7 @@ const single = (event: Proposed, arrival: Arrival): Result.Result<Decoded, Refus
   if (typeof key !== "string") {
     return Result.fail(new InvalidRequest({ reason: "The header Idempotency-Key was sent more than once" }))
   }
-  const problem = EventShape.nameProblem(key)
+  const problem = nameProblem(key)
   if (problem !== undefined) return EventShape.wrong("Idempotency-Key", problem)
   return event.idempotencyKey === undefined || event.idempotencyKey === key
     ? Result.succeed({ events: [{ ...event, idempotencyKey: key }], batch: false })

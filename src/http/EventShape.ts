@@ -3,7 +3,7 @@
  * it to the schema `EventInput`.
  */
 import { Result } from "effect"
-import { maxNameLength } from "../domain/Event.ts"
+import { nameProblem } from "../domain/Event.ts"
 import type { Proposed } from "../domain/EventText.ts"
 import * as JsonText from "../domain/JsonText.ts"
 import { InvalidEvent } from "../domain/StreamError.ts"
@@ -49,16 +49,6 @@ export const propose = (value: JsonObject, source: string): Result.Result<Propos
   const texts = JsonText.members(source, textFields)
   return Result.succeed({ type, payload: texts[0] ?? "{}", metadata: texts[1], idempotencyKey, offset })
 }
-
-/** What is wrong with a type or an idempotency key, or `undefined`. */
-export const nameProblem = (name: string): string | undefined =>
-  name.length === 0
-    ? "must not be empty"
-    : name.length > maxNameLength
-    ? `must have at most ${maxNameLength} characters`
-    : !name.isWellFormed() || name.includes("\0")
-    ? "must hold neither U+0000 nor lone surrogates"
-    : undefined
 
 /** The field is wrong; the problem says what it must be. */
 export const wrong = (field: string, problem: string): Result.Result<never, InvalidEvent> =>

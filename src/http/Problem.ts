@@ -1,10 +1,11 @@
 /** Errors as RFC 9457 problem documents. Each carries its tag and fields, so that a client can rebuild it. */
 import { Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { contentType } from "../api/Problem.ts"
 import { status, StreamError } from "../domain/StreamError.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 
-export const contentType = "application/problem+json"
+export { contentType } from "../api/Problem.ts"
 
 const encode = Schema.encodeSync(StreamError)
 

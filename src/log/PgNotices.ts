@@ -57,7 +57,11 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
     const session = yield* PgConnection.make(client.config)
     yield* PgPresence.attend(session)
     const notices = yield* Scope.provide(session.listen("millstream"), listening)
-    return Effect.forever(Effect.map(Queue.take(notices), ({ payload }) => hear(payload)))
+    // A listener that fails must not make this process deaf.
+    return Effect.forever(Queue.take(notices).pipe(
+      Effect.map(({ payload }) => hear(payload)),
+      Effect.catchDefect((defect) => Effect.logError("Whoever listens to a stream failed", defect))
+    ))
   })
   const scope = yield* Effect.scope
   const first = yield* Scope.fork(scope)
