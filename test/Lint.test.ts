@@ -81,6 +81,12 @@ describe("the arrows", () => {
     ["cli/main.ts", "./Serve.ts"],
     ["main.ts", "./log/EventStore.ts"],
     ["examples/ping.ts", "../client.ts"],
+    ["client/RemoteProcessors.ts", "../processor/Supervisor.ts"],
+    ["client/remote/Signals.ts", "../../log/Growth.ts"],
+    ["client/remote/Signals.ts", "../Connection.ts"],
+    ["client.ts", "./client/RemoteProcessors.ts"],
+    ["testing/Scenario.ts", "../processor/Processor.ts"],
+    ["testing.ts", "./testing/Scenario.ts"],
     ["domain/Event.ts", "effect"],
     ["log/EventStore.ts", "node:crypto"]
   ])("%s may import %s", (from, specifier) => assert.isUndefined(answer(from, specifier)))
@@ -90,6 +96,9 @@ describe("the arrows", () => {
     ["domain/Event.ts", "node:crypto"],
     ["api/StreamsApi.ts", "../http/StreamsHandlers.ts"],
     ["client/Client.ts", "../log/EventStore.ts"],
+    ["client/remote/Signals.ts", "node:crypto"],
+    ["client/remote/Signals.ts", "../../http/Routing.ts"],
+    ["processor/Fold.ts", "node:crypto"],
     ["client/Client.ts", "@effect/platform-node"],
     ["cli/Append.ts", "../log/EventStore.ts"],
     ["cli/Append.ts", "../main.ts"],
@@ -98,6 +107,8 @@ describe("the arrows", () => {
     ["processor/Supervisor.ts", "../builtin/Reminder.ts"],
     ["http/StreamsHandlers.ts", "../client/Client.ts"],
     ["examples/ping.ts", "../log/EventStore.ts"],
+    ["processor/Processor.ts", "../testing/Scenario.ts"],
+    ["testing/Scenario.ts", "../http/Routing.ts"],
     ["log/EventStore.ts", "../../test/Command.ts"],
     ["shelf/New.ts", "../domain/Event.ts"]
   ])("%s may not import %s", (from, specifier) => assert.isString(answer(from, specifier)))

@@ -57,20 +57,34 @@ const serve = Effect.gen(function*() {
   return yield* Deferred.await(address)
 })
 
-// Types are checked where a user would: with the declarations of the installed package.
-const usesTypes = `import * as Client from "millstream/client"
-import { EventType } from "millstream"
+// Types are checked where a user would: with the declarations of the installed package, and so that the user's own can
+// be declared.
+const usesTypes = `import { Effect, Layer, Schema } from "effect"
+import * as Client from "millstream/client"
+import { EventType, Processor } from "millstream"
+import { Scenario, TestHost } from "millstream/testing"
 export const make: Function = Client.make
 export const makeType: Function = EventType.make
+export const Ping = EventType.make("ping", Schema.Struct({ from: Schema.String }))
+export const Counter = Processor.make("counter", { state: Schema.Int, initial: 0, consumes: [Ping, EventType.any] })
+  .reduce({ ping: (count) => count + 1, "*": (count) => count })
+  .fibers({ report: (count) => ({ all: count }) })
+export const hooks = Counter.of({ fibers: { report: () => Effect.void } })
+export const layer = Counter.toLayer(hooks)
+export const elsewhere = layer.pipe(Layer.provide(Client.RemoteProcessors.layer({ baseUrl: "http://127.0.0.1:4000" })))
+export const scenario = Scenario.make(Counter, layer).given(Ping.make({ from: "ada" }))
+export const hosted = layer.pipe(Layer.provideMerge(TestHost.layer))
+export const ping = Ping.make({ from: "ada" })
 // @ts-expect-error The declarations are there: what does not exist is an error.
 export const missing = Client.noSuchExport
 `
 
 const usesClient = `import assert from "node:assert"
 import * as Client from "millstream/client"
-import { EventType } from "millstream"
-assert.strictEqual(typeof Client.make, "function")
-assert.strictEqual(typeof EventType.make, "function")
+import { EventType, Processor } from "millstream"
+import { Scenario } from "millstream/testing"
+for (const { make } of [Client, EventType, Processor, Scenario]) assert.strictEqual(typeof make, "function")
+assert.strictEqual(typeof Client.RemoteProcessors.layer, "function")
 console.log(process.version)
 `
 
@@ -105,8 +119,8 @@ layer(Layer.provideMerge(Installed.layer, services), { excludeTestServices: true
         const path = yield* Path.Path
         yield* fs.writeFileString(path.join(folder, "types.ts"), usesTypes)
         const compiler = path.join(project(path), "node_modules", ".bin", "tsc")
-        const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2024"]
-        yield* succeeds(folder, compiler, [...options, "types.ts"])
+        const options = ["--noEmit", "--declaration", "--strict", "--skipLibCheck"]
+        yield* succeeds(folder, compiler, [...options, "--module", "nodenext", "--target", "es2024", "types.ts"])
       }))
 
     it.effect("holds the build and nothing else", () =>

@@ -7,7 +7,10 @@ import { settings } from "../src/ServiceConfig.ts"
 import * as TestPostgres from "./TestPostgres.ts"
 import * as Tour from "./Tour.ts"
 
-const toured = ["A tour in five minutes", "The command line"]
+const toured = ["A tour in five minutes", "The command line", "Processors elsewhere"]
+
+/** Its first program is the file that its command serves, and that others import. */
+const written = "Write a processor"
 
 const decodeScripts = Schema.decodeUnknownSync(
   Schema.fromJsonString(Schema.Struct({
@@ -49,8 +52,9 @@ const programs = Effect.gen(function*() {
     JSON.stringify({ extends: path.join(root, "tsconfig.json"), include: ["*.ts"] })
   )
   const shown = blocks.filter(({ language }) => language === "ts")
+  const processor = shown.find(({ section }) => section === written)
   const files = yield* Effect.forEach(shown, (block) => {
-    const file = path.join(folder, `line-${block.line}.ts`)
+    const file = path.join(folder, block === processor ? "PingPong.ts" : `line-${block.line}.ts`)
     const text = block.text
       .replaceAll(/from "millstream(?:\/(\w+))?"/g, (_, door = "millstream") => `from "${root}/src/${door}.ts"`)
       .replaceAll(Tour.address, url)
@@ -94,12 +98,33 @@ layer(Layer.provideMerge(Readme.layer, services), { excludeTestServices: true, t
         assert.strictEqual(compiled.stdout, "")
         assert.strictEqual(compiled.exitCode, 0)
         const runnable = files.filter(({ output }) => output !== undefined)
-        assert.deepStrictEqual(runnable.map(({ section }) => section), ["The typed client"])
+        assert.deepStrictEqual(runnable.map(({ section }) => section), ["The typed client", written])
         for (const { file, output = "" } of runnable) {
           const { exitCode, stderr, stdout } = yield* Tour.run(folder, process.execPath, [file])
           assert.strictEqual(Tour.normal(stdout), Tour.normal(output), stderr)
           assert.strictEqual(exitCode, 0)
         }
+      }))
+
+    it.effect("the processor that it shows is the example, and served from its file it answers as it shows", () =>
+      Effect.gen(function*() {
+        const { blocks, root } = yield* Readme
+        const fs = yield* FileSystem.FileSystem
+        const { folder } = yield* programs
+        const shown = blocks.find(({ language, section }) => language === "ts" && section === written)
+        const example = yield* fs.readFileString(`${root}/src/examples/PingPong.ts`)
+        const [, code = ""] = example.split(" */\n")
+        assert.strictEqual(shown?.text, code.replace("../millstream.ts", "millstream").trimEnd())
+
+        const [serve, ...steps] = Tour.steps(blocks, [written])
+        const [npx, millstream, ...args] = serve?.script.split(" ") ?? []
+        assert.deepStrictEqual([npx, millstream], ["npx", "millstream"])
+        const env = { PORT: "0", MILLSTREAM_DATA_DIR: yield* TestPostgres.dataFolder }
+        const command = [process.execPath, [`${root}/src/cli/main.ts`, ...args], env] as const
+        const greeting = yield* Tour.until(/1 layer at work/, folder, ...command)
+        const url = /http:\/\/127\.0\.0\.1:\d+/.exec(greeting)?.[0] ?? ""
+        const printed = yield* Tour.take(root, url, steps)
+        assert.strictEqual(Tour.differences(steps, printed, url).join("\n\n"), "")
       }))
 
     it.effect("a program that embeds the service prints what it shows", () =>

@@ -218,6 +218,21 @@ export const suite = <E>(name: string, layer: Layer.Layer<Streams, E>) =>
         assert.deepStrictEqual(yield* streams.children(fresh()), [])
       }))
 
+    it.effect("an event that answers none is its own chain, and has no effects", () =>
+      Effect.gen(function*() {
+        const streams = yield* Streams
+        const path = fresh()
+        const event = yield* streams.append(path, { type: "large", payload: { n: Number.MAX_VALUE } })
+        assert.deepStrictEqual(yield* streams.causes(path, event.offset), [event])
+        assert.deepStrictEqual(yield* streams.causes(path, event.offset, { effects: true }), [])
+        const none = yield* Effect.flip(streams.causes(path, event.offset + 1))
+        assert.strictEqual(none._tag, "NotFound")
+        assert.include(none.message, `${path} has no event at offset ${event.offset + 1}`)
+        for (const offset of [0, -1, 1.5, Number.NaN]) {
+          assert.strictEqual((yield* Effect.flip(streams.causes(path, offset)))._tag, "InvalidRequest")
+        }
+      }))
+
     it.effect("delete removes events and never an offset", () =>
       Effect.gen(function*() {
         const streams = yield* Streams

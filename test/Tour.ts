@@ -87,7 +87,7 @@ export const take = (cwd: string, url: string, all: ReadonlyArray<Step>) =>
   // A function that one step defines is there for the next ones, as in the reader's shell.
   Effect.forEach(all, ({ script }, index) => {
     const defined = all.slice(0, index).flatMap(({ script }) => script.match(/^\w+\(\) \{.*\}$/gm) ?? [])
-    const text = [...defined, script.replaceAll(address, url)].join("\n")
+    const text = [...defined, script].join("\n").replaceAll(address, url)
     return run(cwd, "bash", ["-c", text], { MILLSTREAM_URL: url })
   })
 

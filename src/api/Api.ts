@@ -1,11 +1,19 @@
 /** The whole HTTP contract as data. Server, client, OpenAPI document and CLI derive from it. */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { ClaimsApi } from "./ClaimsApi.ts"
 import * as Documentation from "./Documentation.ts"
 import { InspectApi } from "./InspectApi.ts"
+import { ProcessorsApi } from "./ProcessorsApi.ts"
 import { StreamsApi } from "./StreamsApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
-export class Api extends HttpApi.make("millstream").add(StreamsApi, InspectApi, SystemApi).annotateMerge(
+export class Api extends HttpApi.make("millstream").add(
+  StreamsApi,
+  InspectApi,
+  ProcessorsApi,
+  ClaimsApi,
+  SystemApi
+).annotateMerge(
   OpenApi.annotations({
     title: "Millstream",
     version: "1",

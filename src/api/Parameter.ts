@@ -22,6 +22,9 @@ export const wholeNumber = (least: number, most: number = Number.MAX_SAFE_INTEGE
     })
   )
 
+/** The name of a processor. */
+export const processor = Schema.NonEmptyString.annotate({ expected: "the name of a processor" })
+
 /** `?name` alone says true. */
 export const flag = Schema.Literals(["true", "false", ""]).pipe(
   Schema.decodeTo(

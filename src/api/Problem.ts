@@ -40,6 +40,11 @@ export const IdempotencyConflict = document(
   StreamError.IdempotencyConflict,
   "The key is known with another content, or only a part of the batch is known; nothing was recorded"
 )
+export const Fenced = document(
+  "Fenced",
+  StreamError.Fenced,
+  "Another owner acts for the processor now, or its instance was changed; nothing was recorded"
+)
 export const OffsetMismatch = document(
   "OffsetMismatch",
   StreamError.OffsetMismatch,
@@ -64,6 +69,11 @@ export const Unavailable = document(
   "Unavailable",
   StreamError.Unavailable,
   "The log is away or its queue is full; trying again with the same idempotency key is safe"
+)
+export const Behind = document(
+  "Behind",
+  StreamError.Behind,
+  "The processor has not come as far as `atLeast` within 30 seconds; asking again goes on waiting"
 )
 
 /** What any request can be answered with. */

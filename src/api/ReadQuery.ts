@@ -30,7 +30,9 @@ const maxWithin = 10_000
 
 /** Of a stream and all below it: offsets of one stream mean nothing there. */
 export const ReadWithinQuery = Schema.Struct({
-  after: Schema.optionalKey(Schema.String).annotateKey({ description: "The cursor to go on after; opaque" }),
+  after: Schema.optionalKey(Schema.String).annotateKey({
+    description: "The cursor to go on after, opaque; or `end`, for what comes"
+  }),
   live: ReadQuery.fields.live,
   types: ReadQuery.fields.types,
   limit: Schema.optionalKey(Parameter.wholeNumber(1, maxWithin)).annotateKey({

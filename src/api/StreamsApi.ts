@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { maxBatch } from "../domain/Bounds.ts"
 import { Event, EventInput, IdempotencyKey, Type } from "../domain/Event.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Documentation from "./Documentation.ts"
@@ -17,9 +18,6 @@ export const PathParams = Schema.Struct({ path: StreamPath })
 /** Media types of the formats. */
 export const yamlType = "application/yaml"
 export const ndjsonType = "application/x-ndjson"
-
-/** Most events of one request. */
-export const maxBatch = 1_000
 
 const Batch = Schema.Array(EventInput).pipe(
   Schema.check(Schema.isMinLength(1), Schema.isMaxLength(maxBatch)),
@@ -47,7 +45,8 @@ export const DeleteQuery = Schema.Struct({
 /** The streams that had events and have none now. */
 export const Deleted = Schema.Struct({ deleted: Schema.Array(StreamPath) }).annotate({ identifier: "Deleted" })
 
-const text = (contentType: string, description: string) =>
+/** A format that is text, and what it holds. */
+export const text = (contentType: string, description: string) =>
   Schema.String.annotate({ description }).pipe(HttpApiSchema.asText({ contentType }))
 
 const body = [

@@ -19,10 +19,13 @@ const summary = {
   type: Type,
   description: Schema.String,
   /** Whether a client may append it. */
-  appendedBy: Schema.Literals(["client", "server"])
+  appendedBy: Schema.Literals(["client", "server"]),
+  /** The names of processors on this server that consume it, or emit it. */
+  consumedBy: Schema.optionalKey(Schema.Array(Schema.String)),
+  emittedBy: Schema.optionalKey(Schema.Array(Schema.String))
 }
 
-/** An event type that means something to the server. */
+/** An event type that means something to the server, or to a processor on it. */
 export const TypeSummary = Schema.Struct(summary).annotate({ identifier: "TypeSummary" })
 export type TypeSummary = typeof TypeSummary.Type
 
@@ -30,8 +33,8 @@ export const TypeDescription = Schema.Struct({
   ...summary,
   /** JSON Schema (2020-12) of the payload. */
   schema: Schema.Record(Schema.String, Schema.Json),
-  /** A whole event, ready for `curl -d`. */
-  example: EventInput
+  /** A whole event, ready for `curl -d`; of a processor's type where its schema has an example. */
+  example: Schema.optionalKey(EventInput)
 }).annotate({ identifier: "TypeDescription" })
 export type TypeDescription = typeof TypeDescription.Type
 
@@ -62,7 +65,7 @@ export class SystemApi extends HttpApiGroup.make("system").add(
     error: Problem.access
   }).annotateMerge(Documentation.endpoint({
     query: PlainQuery,
-    summary: "The event types that mean something to the server"
+    summary: "The event types that mean something to the server and its processors"
   })),
   HttpApiEndpoint.get("type", "/api/types/:type", {
     params: Schema.Struct({ type: Type }),
@@ -72,8 +75,8 @@ export class SystemApi extends HttpApiGroup.make("system").add(
   }).annotateMerge(Documentation.endpoint({
     query: PlainQuery,
     summary: "What an event of a type looks like",
-    description: "The JSON Schema of its payload and an example ready for `curl -d`. The slash in a type may stand " +
-      "plain or escaped."
+    description: "The JSON Schema of its payload and an example ready for `curl -d`. Where processors differ in what " +
+      "they take it for, the schema is that of the first by name. The slash in a type may stand plain or escaped."
   })),
   HttpApiEndpoint.get("openapi", "/openapi.json", {
     query: PlainQuery,

@@ -7,6 +7,7 @@ import { Clock, Effect, Result, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
 import * as Connection from "../client/Connection.ts"
 import { persistently } from "../client/Retry.ts"
+import { maxRequestBytes } from "../domain/Bounds.ts"
 import { EventInput } from "../domain/Event.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
@@ -17,7 +18,7 @@ import * as Pace from "./Pace.ts"
 import * as Progress from "./Progress.ts"
 
 /** Bytes of a batch: half of what the server takes in one request, so that an event of 1 MiB still fits on top. */
-const maxBatchBytes = 4 * 1_024 * 1_024
+const maxBatchBytes = maxRequestBytes / 2
 
 interface Line {
   readonly number: number

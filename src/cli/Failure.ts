@@ -5,7 +5,7 @@ import type { PlatformError } from "effect/PlatformError"
 import type { StreamError } from "../domain/StreamError.ts"
 
 /** The command was wrong (2), or what it asked for could not be done (1). */
-export type ExitCode = 1 | 2
+type ExitCode = 1 | 2
 
 /** The line is printed where the program ends; nothing else is. */
 export class Failure extends Data.TaggedError("Failure")<{

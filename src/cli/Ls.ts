@@ -1,12 +1,10 @@
 /** `millstream ls [PREFIX]`: the streams below a path as a tree, each with the offset of its last event. */
 import { Effect, Option, Stdio } from "effect"
 import { Argument, Command } from "effect/cli"
+import { maxChildren } from "../domain/Bounds.ts"
 import * as Output from "./Output.ts"
 import * as Server from "./Server.ts"
 import * as Tree from "./Tree.ts"
-
-/** Streams a page, which is the most that the server gives at once. */
-const pageSize = 1_000
 
 /** Streams shown: as a tree of more than these is not read, and it is held in memory to be drawn. */
 const maxShown = 100_000
@@ -31,13 +29,13 @@ export const command = Command.make(
     let after: string | undefined
     let isMore = true
     while (isMore && leaves.length < maxShown) {
-      const page = yield* streams.children(prefix, { recursive: true, limit: pageSize, after })
+      const page = yield* streams.children(prefix, { recursive: true, limit: maxChildren, after })
       leaves.push(...page)
       after = page.at(-1)?.path
-      isMore = page.length === pageSize
+      isMore = page.length === maxChildren
       if (isMore && isTerminal) yield* Output.note(`\r${leaves.length} streams`)
     }
-    if (isTerminal && leaves.length >= pageSize) yield* Output.note("\r\u001b[K")
+    if (isTerminal && leaves.length >= maxChildren) yield* Output.note("\r\u001b[K")
     if (head === undefined && leaves.length === 0) return yield* Output.note(`There is no stream at ${prefix}\n`)
     yield* Output.line(Tree.render(prefix, head, leaves).join("\n"))
     if (isMore) {

@@ -1,4 +1,5 @@
 /** How fast a stream can be filled without tripping its circuit breaker. */
+import { maxBatch } from "../domain/Bounds.ts"
 import type { StreamState } from "../domain/StreamState.ts"
 
 /** Part of the refill that is used, so that others can append too and clocks may differ. */
@@ -6,9 +7,6 @@ export const share = 0.9
 
 /** Part of the capacity that one batch may take: nobody can see how full the bucket is. */
 const batchShare = 0.5
-
-/** Most events of a batch, as the server has it. */
-const maxBatch = 1_000
 
 export interface Pace {
   /** Events to send together. */

@@ -16,10 +16,7 @@ export const command = Command.make(
   "tail",
   {
     path: Reading.path,
-    after: Reading.after,
-    last: Reading.last,
-    types: Reading.types,
-    limit: Reading.limit,
+    ...Reading.selection,
     format
   },
   Effect.fnUntraced(function*({ format, path, ...options }) {

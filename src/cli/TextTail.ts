@@ -11,7 +11,7 @@ import { resuming } from "../client/Resume.ts"
 import * as Tailing from "../client/Tailing.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 
-export type Format = "yaml" | "ndjson"
+type Format = "yaml" | "ndjson"
 
 const types = { yaml: "application/yaml", ndjson: "application/x-ndjson" } as const
 

@@ -6,11 +6,14 @@ import { Effect, Layer, Schema } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import { readFileSync } from "node:fs"
 import * as Append from "./Append.ts"
+import * as Causes from "./Causes.ts"
 import * as Delete from "./Delete.ts"
 import * as Example from "./Example.ts"
+import * as Explain from "./Explain.ts"
 import * as Failure from "./Failure.ts"
 import * as Ls from "./Ls.ts"
 import * as Output from "./Output.ts"
+import * as Processors from "./Processors.ts"
 import * as Read from "./Read.ts"
 import * as Serve from "./Serve.ts"
 import * as Server from "./Server.ts"
@@ -26,6 +29,9 @@ const millstream = Command.make("millstream").pipe(
     Tail.command,
     Ls.command,
     State.command,
+    Causes.command,
+    Explain.command,
+    Processors.command,
     Delete.command,
     Example.command
   ]),

@@ -2,7 +2,7 @@
 import { Duration } from "effect"
 
 /** Before the first retry, in milliseconds: a server that restarts is back in about this time. */
-export const firstMillis = 250
+const firstMillis = 250
 
 /** The longest wait, in milliseconds: a person who watches sees that it goes on. */
 export const maxMillis = 10_000

@@ -8,13 +8,16 @@ import { Effect, Layer, Result, Schema, Stream } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { Event } from "../domain/Event.ts"
 import type { EventInput } from "../domain/Event.ts"
+import * as EventText from "../domain/EventText.ts"
 import type * as EventType from "../domain/EventType.ts"
-import type { StreamError } from "../domain/StreamError.ts"
+import { InstanceState, PastState } from "../domain/ProcessorState.ts"
+import type { Behind, NotFound, StreamError } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamState from "../domain/StreamState.ts"
 import { Streams } from "../domain/Streams.ts"
-import type { Read, ReadWithinOptions } from "../domain/Streams.ts"
+import type { AccessError, ProcessorState, Read, ReadWithinOptions, StateOptions } from "../domain/Streams.ts"
 import * as Typed from "../domain/Typed.ts"
+import * as TypedState from "../domain/TypedState.ts"
 import * as Connection from "./Connection.ts"
 import * as EventBody from "./EventBody.ts"
 import * as Problem from "./Problem.ts"
@@ -27,6 +30,8 @@ export type Options = Connection.Options
 const Events = Schema.Array(Event)
 const Children = Schema.Array(StreamState.Child)
 const Deleted = Schema.Struct({ deleted: Schema.Array(Schema.String) })
+/** A processor's state, now or as of an offset. */
+const Told = Schema.Union([InstanceState, PastState])
 
 /** Keeps what the types name, decoded, and at most so many. */
 const taking = <T extends EventType.Any>(
@@ -45,7 +50,7 @@ const asked = (options: ReadWithinOptions<EventType.Any> | undefined) => ({
 })
 
 /** The URL of a stream: its path as it is, since its characters need no escape. */
-const urlOf = (group: "streams" | "state" | "children", path: StreamPath): string => `/api/${group}${path}`
+const urlOf = (group: "streams" | "state" | "children" | "causes", path: StreamPath): string => `/api/${group}${path}`
 
 /** `Streams` over an HTTP client of one's own. */
 export const make = Effect.fnUntraced(function*(options: Options) {
@@ -61,6 +66,26 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const body = { text, contentType: "application/json" }
     const call = Connection.json(connection, { method: "POST", path: urlOf("streams", path), body }, success)
     return events.every(({ idempotencyKey }) => idempotencyKey !== undefined) ? retried(call) : call
+  }
+
+  function state(path: string): Effect.Effect<StreamState.StreamState, AccessError | NotFound>
+  function state<State>(
+    path: string,
+    options: StateOptions<State>
+  ): Effect.Effect<ProcessorState<State>, AccessError | NotFound | Behind>
+  function state<State>(
+    path: string,
+    options?: StateOptions<State>
+  ): Effect.Effect<StreamState.StreamState | ProcessorState<State>, AccessError | NotFound | Behind> {
+    return Effect.gen(function*() {
+      const judged = yield* Connection.judgePath(path)
+      const request = { method: "GET", path: urlOf("state", judged) } as const
+      if (options === undefined) return yield* Connection.json(connection, request, StreamState.StreamState)
+      const { at, atLeast, processor } = options
+      const query = { processor: processor.name, at, atLeast }
+      const told = yield* Connection.json(connection, { ...request, query }, Told)
+      return yield* TypedState.decode(processor, judged, told)
+    }).pipe(retried, Effect.mapError(Problem.asProcessorStateError))
   }
 
   return Streams.of({
@@ -96,11 +121,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         return taking(Tailing.tailWithin(connection, url, TypesParameter.from(options?.types)), options)
       })).pipe(Stream.mapError(Problem.asAccessError)),
 
-    state: (path) =>
-      Effect.flatMap(Connection.judgePath(path), (judged) =>
-        retried(
-          Connection.json(connection, { method: "GET", path: urlOf("state", judged) }, StreamState.StreamState)
-        )).pipe(Effect.mapError(Problem.asStateError)),
+    state,
 
     children: (path, options) =>
       Effect.flatMap(Connection.judgePath(path), (judged) => {
@@ -109,6 +130,16 @@ export const make = Effect.fnUntraced(function*(options: Options) {
           Connection.json(connection, { method: "GET", path: urlOf("children", judged), query }, Children)
         )
       }).pipe(Effect.mapError(Problem.asAccessError)),
+
+    causes: (path, offset, options) =>
+      Effect.gen(function*() {
+        const url = urlOf("causes", yield* Connection.judgePath(path))
+        const query = { offset, effects: options?.effects ? "" : undefined, format: "ndjson" }
+        const answer = yield* connection.send({ method: "GET", path: url, query, accept: "application/x-ndjson" })
+        // Line by line, since payloads may hold numbers that no value holds.
+        const lines = (yield* answer.text).split("\n").filter((line) => line !== "")
+        return yield* Effect.fromResult(Problem.decoded(answer.url, Result.all(lines.map(EventText.decodeResult))))
+      }).pipe(retried, Effect.mapError(Problem.asStateError)),
 
     delete: (path, options) =>
       Effect.gen(function*() {

@@ -38,6 +38,8 @@ export interface Answer {
   readonly url: string
   readonly status: number
   readonly contentType: string
+  /** By their names in lower case. */
+  readonly headers: { readonly [name: string]: string | undefined }
   /** Fails with `Unavailable` where the connection breaks before its end. */
   readonly bytes: Stream.Stream<Uint8Array, Unavailable>
   readonly text: Effect.Effect<string, Unavailable>
@@ -49,8 +51,11 @@ export interface Connection {
   readonly send: (request: Request) => Effect.Effect<Answer, StreamError>
 }
 
-/** No server takes longer than this to answer: it commits in milliseconds and refuses when its queue is full. */
-export const answerWithin = "30 seconds"
+/**
+ * No server takes longer than this to answer: it commits in milliseconds, refuses when its queue is full, and waits for
+ * a processor for 30 seconds at most.
+ */
+const answerWithin = "40 seconds"
 
 export const make = Effect.fnUntraced(function*({ attempts, baseUrl, token }: Options) {
   const client = yield* HttpClient.HttpClient
@@ -61,6 +66,7 @@ export const make = Effect.fnUntraced(function*({ attempts, baseUrl, token }: Op
     url,
     status: response.status,
     contentType: response.headers["content-type"] ?? "",
+    headers: response.headers,
     bytes: Stream.mapError(response.stream, (cause) => Problem.noAnswer(url, cause)),
     text: response.text.pipe(
       Effect.mapError((cause) => Problem.noAnswer(url, cause)),

@@ -10,7 +10,7 @@ import {
   Unauthorized,
   Unavailable
 } from "../domain/StreamError.ts"
-import type { NotFound } from "../domain/StreamError.ts"
+import type { Behind, NotFound } from "../domain/StreamError.ts"
 import type { AccessError, AppendError } from "../domain/Streams.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(StreamError))
@@ -85,12 +85,16 @@ export const asAccessError = (error: StreamError): AccessError => {
 
 /** The error as an append may fail with it. */
 export const asAppendError = (error: StreamError): AppendError =>
-  error._tag === "NotFound" ? asAccessError(error) : error
+  error._tag === "NotFound" || error._tag === "Fenced" || error._tag === "Behind" ? asAccessError(error) : error
 
 /** The error as a question about one stream may fail with it. */
 export const asStateError = (error: StreamError): AccessError | NotFound =>
   error._tag === "NotFound" ? error : asAccessError(error)
 
+
+/** The error as a question about a processor's state may fail with it. */
+export const asProcessorStateError = (error: StreamError): AccessError | NotFound | Behind =>
+  error._tag === "Behind" ? error : asStateError(error)
 
 /** A decoding's failure as text, else its value. */
 export const decoded = <A, E extends { readonly message: string }>(

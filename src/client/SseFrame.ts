@@ -16,7 +16,7 @@ export interface SseFrame {
  * Bound of one frame, in UTF-16 units. An event of 1 MiB that arrives as bytes with control characters is kept both as
  * text and as it came, each with escapes of six characters; this leaves room beyond.
  */
-export const maxFrameLength = 32 * 1_024 * 1_024
+const maxFrameLength = 32 * 1_024 * 1_024
 
 /** Frames in the order of the wire. One that exceeds the bound is a defect: no server of the contract sends it. */
 export const fromBytes = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SseFrame, E, R> =>

@@ -3,6 +3,7 @@
  * fit its schema is refused, so that a typo is never silence.
  */
 import { Result, Schema } from "effect"
+import { Offset } from "./Event.ts"
 import { EventType } from "./EventType.ts"
 import type * as EventTypes from "./EventType.ts"
 import type { Proposed } from "./EventText.ts"
@@ -55,8 +56,33 @@ export const ErrorOccurred = EventType.make(
   )
 )
 
+/** Which instance on the stream, where in the stream, and which of its fibers, where it is about one. */
+const Instance = Schema.Struct({
+  name: Schema.NonEmptyString,
+  offset: Offset,
+  kind: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Schema.String)
+})
+/** A processor, or one of its fibers, failed at this event for good and waits for a person. */
+export const ProcessorParked = EventType.make(
+  "processor/parked",
+  Schema.Struct({ ...Instance.fields, error: Schema.String })
+)
+/** A person let a parked processor, or a fiber of it, try again. */
+export const ProcessorResumed = EventType.make("processor/resumed", Instance)
+/** A person let a parked processor pass over the event at which it had failed. */
+export const ProcessorSkipped = EventType.make(
+  "processor/skipped",
+  Schema.Struct({ name: Schema.NonEmptyString, offset: Offset, error: Schema.String })
+)
+/** A person had a processor's state, which had come as far as this event, folded anew. */
+export const ProcessorRefolded = EventType.make(
+  "processor/refolded",
+  Schema.Struct({ name: Schema.NonEmptyString, offset: Offset, version: Schema.Int })
+)
+
 /** What arrived on a stream and is no event. */
-export const WebhookReceived = EventType.make(
+const WebhookReceived = EventType.make(
   "webhook/received",
   Schema.StructWithRest(
     Schema.Struct({
@@ -132,6 +158,30 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
       appendedBy: "client",
       description: "Something went wrong on this stream",
       example: { message: "the printer is on fire", source: "printer" }
+    },
+    {
+      eventType: ProcessorParked,
+      appendedBy: "server",
+      description: "A processor failed at an event for good: resume it, or skip the event",
+      example: { name: "ping-pong", offset: 7, error: "Error: the table is on fire" }
+    },
+    {
+      eventType: ProcessorResumed,
+      appendedBy: "server",
+      description: "A parked processor tries again",
+      example: { name: "ping-pong", offset: 7 }
+    },
+    {
+      eventType: ProcessorSkipped,
+      appendedBy: "server",
+      description: "A parked processor passes over the event at which it failed",
+      example: { name: "ping-pong", offset: 7, error: "Error: the table is on fire" }
+    },
+    {
+      eventType: ProcessorRefolded,
+      appendedBy: "server",
+      description: "A processor's state is folded anew from the first event; its hooks do not run again",
+      example: { name: "ping-pong", offset: 7, version: 1 }
     },
     {
       eventType: WebhookReceived,

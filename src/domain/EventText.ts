@@ -42,7 +42,8 @@ export const encode = (event: Omit<Recorded, "line">): JsonText =>
 // A group's events share their millisecond, and formatting one costs more than the rest of the line.
 let lastTime = 0
 let lastText = new Date(0).toISOString()
-const isoTime = (millis: number): string => {
+/** A time, in milliseconds since 1970, as the wire has it. */
+export const isoTime = (millis: number): string => {
   if (millis !== lastTime) {
     lastText = new Date(millis).toISOString()
     lastTime = millis

@@ -35,8 +35,16 @@ export interface RecordedOf<Type extends string, Payload> extends Omit<Event, "t
   readonly payload: Payload
 }
 
+/** Every event that no other type names, control events too; its payload stays as it was sent. */
+export interface Every extends Any {
+  readonly type: "*"
+  readonly payload: typeof Schema.Json
+}
+
 /** The decoded union of some event types. */
-export type Recorded<T extends Any> = T extends Any ? RecordedOf<T["type"], T["payload"]["Type"]> : never
+export type Recorded<T extends Any> = T extends Every ? Event
+  : T extends Any ? RecordedOf<T["type"], T["payload"]["Type"]>
+  : never
 
 export interface EventType<Type extends string, Payload extends Schema.ConstraintCodec<unknown, unknown>> extends Any {
   readonly type: Type
@@ -67,4 +75,6 @@ const make = <const Type extends string, Payload extends Schema.ConstraintCodec<
   }
 }
 
-export const EventType = { make }
+const every: Every = { [TypeId]: TypeId, type: "*", payload: Schema.Json }
+
+export const EventType = { make, any: every }

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { Offset } from "./Event.ts"
+import { InstanceStatus } from "./ProcessorState.ts"
 import { StreamPath } from "./StreamPath.ts"
 
 /** The HTTP status of each. */
@@ -14,11 +15,13 @@ export const status = {
   Forbidden: 403,
   NotFound: 404,
   IdempotencyConflict: 409,
+  Fenced: 409,
   OffsetMismatch: 412,
   PayloadTooLarge: 413,
   InvalidEvent: 422,
   StreamPaused: 423,
-  Unavailable: 503
+  Unavailable: 503,
+  Behind: 504
 } as const
 
 /** The text is no path. */
@@ -88,6 +91,19 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 
+/** Another owner acts for the processor now, or its instance was changed: claim again, and go on from what that says. */
+export class Fenced extends Schema.TaggedError<Fenced>()(
+  "Fenced",
+  { processor: Schema.String, lost: Schema.Literals(["lease", "instance"]) },
+  { httpApiStatus: status.Fenced }
+) {
+  override get message() {
+    return this.lost === "lease"
+      ? `Another owner acts for ${this.processor} now`
+      : `The instance of ${this.processor} was changed, or its stream deleted`
+  }
+}
+
 /** Someone else appended first. Read from `actual` and decide again. */
 export class OffsetMismatch extends Schema.TaggedError<OffsetMismatch>()(
   "OffsetMismatch",
@@ -126,6 +142,17 @@ export class InvalidEvent extends Schema.TaggedError<InvalidEvent>()(
   override get message() {
     return this.index === undefined ? this.reason : `Event ${this.index}: ${this.reason}`
   }
+
+  /** The same of one event of a batch. */
+  at(index: number): InvalidEvent {
+    const { example, field, reason } = this
+    return new InvalidEvent({
+      reason,
+      index,
+      ...(field === undefined ? undefined : { field }),
+      ...(example === undefined ? undefined : { example })
+    })
+  }
 }
 
 /** The stream takes only `stream/resumed`. */
@@ -150,6 +177,18 @@ export class Unavailable extends Schema.TaggedError<Unavailable>()(
   }
 }
 
+/** A processor has not come as far as it was asked to, in the time that an answer waits. */
+export class Behind extends Schema.TaggedError<Behind>()(
+  "Behind",
+  { processor: Schema.String, streamPath: StreamPath, offset: Offset, atLeast: Offset, status: InstanceStatus },
+  { httpApiStatus: status.Behind }
+) {
+  override get message() {
+    return `${this.processor} has come to offset ${this.offset} of ${this.streamPath}, not to ${this.atLeast} yet: ` +
+      `it is ${this.status}. Ask again`
+  }
+}
+
 /** What an append can fail with inside the log. */
 export type AppendError = IdempotencyConflict | OffsetMismatch | InvalidEvent | StreamPaused | Unavailable
 
@@ -161,10 +200,12 @@ export const StreamError = Schema.Union([
   Forbidden,
   NotFound,
   IdempotencyConflict,
+  Fenced,
   OffsetMismatch,
   PayloadTooLarge,
   InvalidEvent,
   StreamPaused,
-  Unavailable
+  Unavailable,
+  Behind
 ])
 export type StreamError = typeof StreamError.Type

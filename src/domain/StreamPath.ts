@@ -9,7 +9,7 @@ const segment = /^[A-Za-z0-9._~@:-]{1,255}$/
 
 /** Bounds of a path, in characters and segments: what fits any URL, index and file name. */
 export const maxLength = 1_024
-export const maxSegments = 16
+const maxSegments = 16
 
 /** The same rules, but the length, for those who have only a JSON Schema. */
 const name = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9._~@:-]{1,255}"

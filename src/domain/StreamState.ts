@@ -12,7 +12,7 @@ export const Paused = Schema.Struct({
 })
 
 /** The limit in force, or that there is none. */
-export const CircuitBreaker = Schema.Union([
+const CircuitBreaker = Schema.Union([
   Schema.Struct({ enabled: Schema.Literal(true), capacity: Schema.Finite, refillPerSecond: Schema.Finite }),
   Schema.Struct({ enabled: Schema.Literal(false) })
 ])

@@ -3,10 +3,11 @@
  * client, so the same code runs in either.
  */
 import { Context } from "effect"
-import type { Effect, Stream } from "effect"
+import type { Effect, Schema, Stream } from "effect"
 import type { Event, EventInput } from "./Event.ts"
 import type * as EventType from "./EventType.ts"
 import type {
+  Behind,
   Forbidden,
   IdempotencyConflict,
   InvalidEvent,
@@ -55,6 +56,47 @@ export interface ChildrenOptions {
   readonly after?: string | undefined
 }
 
+export interface CausesOptions {
+  /** All that the event led to, directly or not, in commit order. */
+  readonly effects?: boolean | undefined
+}
+
+/** As much of a processor's definition as it takes to read its state. */
+export interface Stateful<State> {
+  readonly name: string
+  readonly state: Schema.ConstraintCodec<State, unknown>
+}
+
+export interface StateOptions<State> {
+  readonly processor: Stateful<State>
+  /** Waits until this event is folded, half a minute at most. */
+  readonly atLeast?: number | undefined
+  /** As of this offset, folded from the log. */
+  readonly at?: number | undefined
+}
+
+/** What a processor has made of a stream. */
+export interface ProcessorState<State> {
+  readonly version: number
+  /** Everything up to here is folded, or is not consumed. */
+  readonly offset: number
+  readonly state: State
+}
+
+/** What a stream has come to, or with a processor what that has made of it. */
+export interface ReadState {
+  /** Fails with `NotFound` only for a stream that never existed. */
+  (path: string): Effect.Effect<StreamState, AccessError | NotFound>
+  /**
+   * Fails with `NotFound` where the processor does not run, and with `Behind` where it has not come as far in time. A
+   * state that the definition can not read, since it is of another version, is an `InvalidRequest`.
+   */
+  <State>(
+    path: string,
+    options: StateOptions<State>
+  ): Effect.Effect<ProcessorState<State>, AccessError | NotFound | Behind>
+}
+
 /** Recorded events, decoded where types were named. */
 export type Read<T extends EventType.Any> = [T] extends [never] ? Event : EventType.Recorded<T>
 
@@ -84,10 +126,18 @@ export class Streams extends Context.Service<Streams, {
     prefix: string,
     options?: ReadWithinOptions<T>
   ) => Stream.Stream<Read<T>, AccessError>
-  /** Fails with `NotFound` only for a stream that never existed. */
-  readonly state: (path: string) => Effect.Effect<StreamState, AccessError | NotFound>
+  readonly state: ReadState
   /** Streams below, in order of path; at most 1,000 of them. */
   readonly children: (path: string, options?: ChildrenOptions) => Effect.Effect<ReadonlyArray<Child>, AccessError>
+  /**
+   * The events that led to one, across streams, oldest first, and the event itself as the last; or with `effects` all
+   * that it led to. At most 1,000 of them, those the fewest steps away. Fails with `NotFound` where it does not exist.
+   */
+  readonly causes: (
+    path: string,
+    offset: number,
+    options?: CausesOptions
+  ) => Effect.Effect<ReadonlyArray<Event>, AccessError | NotFound>
   /** Removes the events of a stream, or of all below it too. Returns the paths that had any. */
   readonly delete: (
     path: string,

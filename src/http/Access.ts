@@ -47,7 +47,7 @@ const preflightHeaders = {
 }
 
 /** What scripts of other origins may read of an answer. */
-const exposedHeaders = "millstream-cursor, retry-after, www-authenticate, allow"
+const exposedHeaders = "millstream-cursor, millstream-more, retry-after, www-authenticate, allow"
 
 export interface Access {
   /** Why a request is refused, or `undefined`. */

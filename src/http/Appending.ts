@@ -49,7 +49,7 @@ export const decode = (
   for (let i = 0; made !== true && i < events.length; i++) {
     const event = events[i]
     const wrong = event === undefined ? undefined : Control.judge(event)
-    if (wrong !== undefined) return Result.fail(batch ? ofBatch(i, wrong) : wrong)
+    if (wrong !== undefined) return Result.fail(batch ? wrong.at(i) : wrong)
   }
   return Result.succeed({ request: { path: url.path, events }, batch })
 }
@@ -59,15 +59,6 @@ export const reply = ({ known, lines }: Appended, batch: boolean) => ({
   text: batch ? `[${lines.join(",")}]` : lines[0] ?? "null",
   status: known ? 200 : 201
 })
-
-/** The same error, of one event of a batch. */
-const ofBatch = (index: number, { example, field, reason }: InvalidEvent): InvalidEvent =>
-  new InvalidEvent({
-    index,
-    reason,
-    ...(field === undefined ? {} : { field }),
-    ...(example === undefined ? {} : { example })
-  })
 
 /** A request as its body's decoder sees it. Query and headers are made only for bodies that are no event. */
 class Arrival implements Body.Arrival {

@@ -1,32 +1,47 @@
-/** Takes in a request's body, up to a bound, as the bytes that arrived. */
+/** Takes in a request's body, up to a bound of its own and one of all bodies together, as the bytes that arrived. */
 import { Effect, Result } from "effect"
 import type { IncomingMessage } from "node:http"
+import { maxRequestBytes } from "../domain/Bounds.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
-import type { PayloadTooLarge } from "../domain/StreamError.ts"
+import type { PayloadTooLarge, Unavailable } from "../domain/StreamError.ts"
+import * as BodyRoom from "./BodyRoom.ts"
 import * as ContentEncoding from "./ContentEncoding.ts"
 
 /** What a body's bytes became. */
-export type Arrived = Result.Result<Buffer, PayloadTooLarge | InvalidRequest>
+export type Arrived = Result.Result<Buffer, PayloadTooLarge | InvalidRequest | Unavailable>
 
-/** Calls back once with all of the body. What is past the bound is refused before it is read, where its length is told. */
+/**
+ * Calls back once with all of the body. What is past the bound is refused before it is read, where its length is told;
+ * what has no room is refused as soon as there is none.
+ */
 export const listen = (incoming: IncomingMessage, done: (arrived: Arrived) => void): void => {
-  if (Number(incoming.headers["content-length"] ?? 0) > ContentEncoding.maxRequestBytes) {
-    return done(Result.fail(ContentEncoding.tooLarge()))
-  }
+  const room = BodyRoom.ofProcess
+  const length = Number(incoming.headers["content-length"] ?? Number.NaN)
+  if (length > maxRequestBytes) return done(Result.fail(ContentEncoding.tooLarge()))
   let first: Buffer | undefined
   let chunks: Array<Buffer> | undefined
   let bytes = 0
+  let held = 0
   let isDone = false
   const finish = (arrived: Arrived) => {
     if (isDone) return
     isDone = true
+    room.giveBack(held)
+    first = chunks = undefined
     done(arrived)
   }
   incoming.on("data", (chunk: Buffer) => {
+    // The rest of a body that was refused is read, so that the connection can be used again, and not kept.
+    if (isDone) return
     bytes += chunk.length
+    if (bytes > maxRequestBytes) return finish(Result.fail(ContentEncoding.tooLarge()))
+    // A body that is complete takes none: short ones, which come in one piece, get by where slow ones fill the room.
+    if (bytes !== length) {
+      if (!room.take(chunk.length)) return finish(Result.fail(BodyRoom.isFull()))
+      held += chunk.length
+    }
     if (first === undefined) first = chunk
-    else if (bytes <= ContentEncoding.maxRequestBytes) (chunks ??= [first]).push(chunk)
-    else finish(Result.fail(ContentEncoding.tooLarge()))
+    else (chunks ??= [first]).push(chunk)
   })
   incoming.on("end", () => finish(Result.succeed(chunks === undefined ? first ?? none : Buffer.concat(chunks))))
   incoming.on("close", () => finish(cut))
@@ -36,5 +51,7 @@ const none = Buffer.alloc(0)
 const cut: Arrived = Result.fail(new InvalidRequest({ reason: "The body ended before it was complete" }))
 
 /** All of the body. */
-export const body = (incoming: IncomingMessage): Effect.Effect<Buffer, PayloadTooLarge | InvalidRequest> =>
+export const body = (
+  incoming: IncomingMessage
+): Effect.Effect<Buffer, PayloadTooLarge | InvalidRequest | Unavailable> =>
   Effect.callback((resume) => listen(incoming, (arrived) => resume(Effect.fromResult(arrived))))

@@ -1,19 +1,14 @@
 /** Values that are recorded together: all of them are events, or nothing is recorded. */
 import { Result } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { maxBatch, maxEventBytes } from "../domain/Bounds.ts"
 import type { Proposed } from "../domain/EventText.ts"
 import { InvalidEvent, InvalidRequest, PayloadTooLarge } from "../domain/StreamError.ts"
 import * as EventShape from "./EventShape.ts"
 
-/** Most events of a request: one transaction, whose neighbours wait for it. */
-export const maxEvents = 1_000
-
-/** Most bytes of an event as it arrives: a tail holds at least one in memory, for each of its readers. */
-export const maxEventBytes = 1024 * 1024
-
-/** The batch has more than `maxEvents`. */
+/** The batch has more than `maxBatch`. */
 export const tooMany = (): PayloadTooLarge =>
-  new PayloadTooLarge({ limit: maxEvents, reason: `A request has at most ${maxEvents} events: send them in parts` })
+  new PayloadTooLarge({ limit: maxBatch, reason: `A request has at most ${maxBatch} events: send them in parts` })
 
 /** The event has more than `maxEventBytes`. */
 export const tooLarge = (): PayloadTooLarge =>
@@ -39,10 +34,7 @@ export const propose = (
     }
     if (isTooLarge(source)) return Result.fail(tooLarge())
     const proposed = EventShape.propose(value, source)
-    if (Result.isFailure(proposed)) {
-      const { reason, field } = proposed.failure
-      return Result.fail(new InvalidEvent({ reason, index, ...(field === undefined ? undefined : { field }) }))
-    }
+    if (Result.isFailure(proposed)) return Result.fail(proposed.failure.at(index))
     const event = proposed.success
     if (event.idempotencyKey !== undefined) {
       if (keys.has(event.idempotencyKey)) {

@@ -4,6 +4,7 @@
  */
 import { Result } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { maxBatch, maxEventBytes } from "../domain/Bounds.ts"
 import { nameProblem } from "../domain/Event.ts"
 import type { JsonText, Proposed } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
@@ -55,7 +56,7 @@ export const decode = (
   if (reading._tag === "Value" && !Array.isArray(reading.value)) {
     const { value, source } = reading
     if (arrival.ingestOnly !== true && EventShape.isMeant(value)) {
-      if (size > Batch.maxEventBytes || Batch.isTooLarge(source)) return Result.fail(Batch.tooLarge())
+      if (size > maxEventBytes || Batch.isTooLarge(source)) return Result.fail(Batch.tooLarge())
       const event = EventShape.propose(value, source)
       return Result.isFailure(event) ? Result.fail(event.failure) : single(event.success, arrival)
     }
@@ -76,9 +77,9 @@ const several = (
 ): Result.Result<Decoded, Refusal> => {
   const values: ReadonlyArray<unknown> = reading._tag === "Rows" ? reading.values : asArray(reading.value)
   // Too large to be one event, so it could only be a batch.
-  if (values.length > Batch.maxEvents && size > Batch.maxEventBytes) return Result.fail(Batch.tooMany())
+  if (values.length > maxBatch && size > maxEventBytes) return Result.fail(Batch.tooMany())
   if (arrival.ingestOnly !== true && values.some(EventShape.isMeant)) {
-    if (values.length > Batch.maxEvents) return Result.fail(Batch.tooMany())
+    if (values.length > maxBatch) return Result.fail(Batch.tooMany())
     if (arrival.idempotencyKey !== undefined) {
       return Result.fail(
         new InvalidRequest({
@@ -111,7 +112,7 @@ const received = (
   size: number,
   redactedHeaders: ReadonlySet<string>
 ): Result.Result<Decoded, Refusal> => {
-  if (size > Batch.maxEventBytes) return Result.fail(Batch.tooLarge())
+  if (size > maxEventBytes) return Result.fail(Batch.tooLarge())
   if (arrival.as === undefined) {
     const event = Received.webhook(arrival, body, raw, reason, redactedHeaders)
     return Result.map(single(event, arrival), (decoded) => ({ ...decoded, made: true }))

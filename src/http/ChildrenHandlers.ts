@@ -1,8 +1,10 @@
 /** `GET /api/children/{path}`: the streams below one. */
 import { Effect } from "effect"
 import { HttpRouter } from "effect/http"
-import { ChildrenQuery, maxChildren } from "../api/InspectApi.ts"
+import { ChildrenQuery } from "../api/InspectApi.ts"
+import { maxChildren } from "../domain/Bounds.ts"
 import type { JsonText } from "../domain/EventText.ts"
+import { isoTime } from "../domain/EventText.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import type { Child } from "../log/Directory.ts"
 import { Directory } from "../log/Directory.ts"
@@ -15,8 +17,8 @@ const prefix = "/api/children"
 const encode = (children: ReadonlyArray<Child>): JsonText =>
   JSON.stringify(children.map((child) => ({
     ...child,
-    createdAt: new Date(child.createdAt).toISOString(),
-    updatedAt: new Date(child.updatedAt).toISOString()
+    createdAt: isoTime(child.createdAt),
+    updatedAt: isoTime(child.updatedAt)
   })))
 
 export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {

@@ -4,10 +4,8 @@
  */
 import { Result } from "effect"
 import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from "node:zlib"
+import { maxRequestBytes } from "../domain/Bounds.ts"
 import { InvalidRequest, PayloadTooLarge } from "../domain/StreamError.ts"
-
-/** Most bytes of a request, as it arrives and decoded: 1,000 events of 8 KiB, and tens of milliseconds to read. */
-export const maxRequestBytes = 8 * 1024 * 1024
 
 /** The body is over `maxRequestBytes`. */
 export const tooLarge = (): PayloadTooLarge =>

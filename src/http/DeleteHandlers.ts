@@ -4,11 +4,10 @@ import { HttpRouter } from "effect/http"
 import { DeleteQuery } from "../api/StreamsApi.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import { EventStore } from "../log/EventStore.ts"
+import { prefix } from "./AppendHandlers.ts"
 import * as Query from "./Query.ts"
 import * as Reply from "./Reply.ts"
 import * as StreamUrl from "./StreamUrl.ts"
-
-const prefix = "/api/streams"
 
 export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const store = yield* EventStore
@@ -26,7 +25,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   })
 
   // A deletion that has begun goes on when its client leaves, as an append does.
-  yield* router.add("DELETE", "/api/streams/*", (request) => Reply.answer(request, remove(request.url)), {
+  yield* router.add("DELETE", `${prefix}/*`, (request) => Reply.answer(request, remove(request.url)), {
     uninterruptible: true
   })
 }))

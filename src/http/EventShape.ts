@@ -9,7 +9,7 @@ import * as JsonText from "../domain/JsonText.ts"
 import { InvalidEvent } from "../domain/StreamError.ts"
 
 /** A value of JSON's type object. */
-export type JsonObject = { readonly [name: string]: unknown }
+type JsonObject = { readonly [name: string]: unknown }
 
 /** Whether a value of JSON is an object. */
 export const isObject = (value: unknown): value is JsonObject =>

@@ -5,7 +5,7 @@ import { isUtf8 } from "node:buffer"
 import type { JsonText } from "../domain/EventText.ts"
 
 /** Most parts of a multipart form: more than any form has, and little enough that their headers cost nothing. */
-export const maxParts = 1_000
+const maxParts = 1_000
 
 /** The fields of `application/x-www-form-urlencoded`. What is no valid escape is kept as `URLSearchParams` does. */
 export const fromUrlEncoded = (text: string): JsonText => {

@@ -26,6 +26,16 @@ What a stream has come to, and the streams below one.
   ${curl} ${url}/api/state/games/1
   ${curl} '${url}/api/children/?recursive'
 
+Why an event is there, and all that it led to.
+  ${curl} '${url}/api/causes/games/1?offset=2'
+  ${curl} '${url}/api/causes/games/1?offset=2&effects'
+
+The processors on this server; what one has made of a stream, now and as of an offset; and how to let one that is
+parked try again.
+  ${curl} ${url}/api/processors
+  ${curl} '${url}/api/state/games/1?processor=ping-pong&at=2'
+  ${curl} -X POST '${url}/api/processors/ping-pong/resume?streamPath=/games/1'
+
 Delete the events of a stream.
   ${curl} -X DELETE ${url}/api/streams/games/1
 

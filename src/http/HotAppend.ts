@@ -6,6 +6,7 @@
 import { Effect, Exit, Result } from "effect"
 import { IncomingMessage, ServerResponse } from "node:http"
 import type { Server } from "node:http"
+import { maxRequestBytes } from "../domain/Bounds.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import { EventStore } from "../log/EventStore.ts"
@@ -14,7 +15,6 @@ import * as Access from "./Access.ts"
 import { prefix } from "./AppendHandlers.ts"
 import * as Appending from "./Appending.ts"
 import * as Arriving from "./Arriving.ts"
-import * as ContentEncoding from "./ContentEncoding.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 import * as Problem from "./Problem.ts"
 import * as Reply from "./Reply.ts"
@@ -33,7 +33,7 @@ export const make = Effect.gen(function*() {
     if (method !== "POST" || url === undefined || !url.startsWith(`${prefix}/`) || url.includes("?")) return false
     // Without a length it may turn out too long, and the rest of it must be dealt with then.
     const length = headers["content-length"]
-    if (length === undefined || Number(length) > ContentEncoding.maxRequestBytes) return false
+    if (length === undefined || Number(length) > maxRequestBytes) return false
     const { authorization, host, origin } = headers
     const told = { authorization, host, origin, "user-agent": headers["user-agent"] }
     const asked = { method, url, headers: { ...told, "sec-fetch-site": headers["sec-fetch-site"] } }
@@ -45,13 +45,15 @@ export const make = Effect.gen(function*() {
     const send = (status: number, text: string, contentType: string, more: { readonly [name: string]: string } = {}) => {
       if (response.writableEnded || response.destroyed) return
       const body = isPretty ? JsonIndent.indent(text) : text
+      const length = Buffer.byteLength(body)
       response.writeHead(status, {
         "content-type": contentType,
-        "content-length": Buffer.byteLength(body),
+        "content-length": length,
         ...access.headers(asked),
         ...more
       })
-      response.end(body)
+      // Text that is ASCII throughout is the same in both, and need not be transcoded as Latin-1.
+      response.end(body, length === body.length ? "latin1" : "utf8")
     }
     const refuse = (error: StreamError) =>
       send(

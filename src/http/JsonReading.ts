@@ -4,6 +4,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { JsonText } from "../domain/EventText.ts"
 import { Unavailable } from "../domain/StreamError.ts"
+import * as NodeRequest from "./NodeRequest.ts"
 import { Chunk, Outlet } from "./Outlet.ts"
 import * as Reply from "./Reply.ts"
 import type { Source } from "./Source.ts"
@@ -47,7 +48,7 @@ export const respond = (
       const text = whole.length === 0 ? "[]" : `[${whole.join(",\n")}]`
       return HttpServerResponse.setHeaders(Reply.json(request, text, 200), options.headers ?? {})
     }
-    const outlet = new Outlet(request)
+    const outlet = new Outlet(NodeRequest.responseOf(request))
     return yield* Effect.gen(function*() {
       outlet.open({
         "content-type": "application/json",

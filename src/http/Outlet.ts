@@ -1,11 +1,10 @@
 /**
  * The answer to a reader, written straight to its socket in frames of our own: a live page goes from the
- * appender's turn to a thousand sockets as one buffer, without a fiber in between. Holds at most one page beside what the socket holds.
+ * appender's turn to a thousand sockets as one buffer, without a fiber in between. A socket is given a slice at a time
+ * (two where the first is short); what waits is at most one page, in the same memory for all who got it together.
  */
 import { Data, Effect } from "effect"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { ServerResponse } from "node:http"
-import * as NodeRequest from "./NodeRequest.ts"
 
 /** How long a socket may take nothing before it is closed; its reader resumes by id and misses nothing. */
 const drainTime = "30 seconds"
@@ -20,6 +19,7 @@ export class ReaderGone extends Data.TaggedError("ReaderGone") {}
 export class Chunk {
   readonly framed: Buffer
   private readonly start: number
+  private cut: ReadonlyArray<Chunk> | undefined = undefined
 
   constructor(content: string | Buffer) {
     const length = Buffer.byteLength(content)
@@ -41,13 +41,32 @@ export class Chunk {
   get isEmpty(): boolean {
     return this.framed.length === this.start + 2
   }
+
+  /** Its parts of at most a slice, cut once however many sockets get them. */
+  get slices(): ReadonlyArray<Chunk> {
+    return this.cut ??= this.plain.length <= sliceBytes ? [this] : slicesOf(this.plain)
+  }
+}
+
+const slicesOf = (plain: Buffer): ReadonlyArray<Chunk> => {
+  const slices: Array<Chunk> = []
+  for (let at = 0; at < plain.length;) {
+    // Behind a line where there is one, so that an event is not cut without need.
+    const line = plain.lastIndexOf("\n", at + sliceBytes - 1) + 1
+    const end = line > at ? line : at + sliceBytes
+    slices.push(new Chunk(plain.subarray(at, end)))
+    at = end
+  }
+  return slices
 }
 
 export class Outlet {
   private readonly response: ServerResponse
+  /** Slices of what was begun. */
+  private waiting: Array<Chunk> = []
 
-  constructor(request: HttpServerRequest) {
-    this.response = NodeRequest.responseOf(request)
+  constructor(response: ServerResponse) {
+    this.response = response
   }
 
   open(headers: { readonly [name: string]: string }): void {
@@ -55,12 +74,30 @@ export class Outlet {
     this.response.flushHeaders()
   }
 
-  /** False where the socket wants no more until it has drained. */
+  /** Takes all of it and writes what the socket wants now; false where it wants no more: then `flushed` goes on. */
   write(chunk: Chunk): boolean {
     if (chunk.isEmpty) return true
+    this.waiting.push(...chunk.slices)
+    return this.pump()
+  }
+
+  /** The same for what tells that the connection lives: left out where something waits, which must not be torn. */
+  beat(chunk: Chunk): void {
+    if (this.isStarted && this.waiting.length === 0) this.write(chunk)
+  }
+
+  /** Writes what waits; false where the socket wants no more until it has drained. */
+  private pump(): boolean {
+    for (let slice = this.waiting.shift(); slice !== undefined; slice = this.waiting.shift()) {
+      if (!this.put(slice)) return false
+    }
+    return true
+  }
+
+  private put(slice: Chunk): boolean {
     if (!this.isOpen) return false
     const { chunkedEncoding, socket } = this.response
-    return chunkedEncoding && socket !== null ? socket.write(chunk.framed) : this.response.write(chunk.plain)
+    return chunkedEncoding && socket !== null ? socket.write(slice.framed) : this.response.write(slice.plain)
   }
 
   get isOpen(): boolean {
@@ -73,7 +110,7 @@ export class Outlet {
   }
 
   /** Waits until the socket takes more. */
-  readonly drained: Effect.Effect<void, ReaderGone> = Effect.callback<void, ReaderGone>((resume) => {
+  private readonly drained: Effect.Effect<void, ReaderGone> = Effect.callback<void, ReaderGone>((resume) => {
     const { response } = this
     if (!this.isOpen) return resume(Effect.fail(new ReaderGone()))
     const drains = response.socket ?? response
@@ -86,26 +123,16 @@ export class Outlet {
     Effect.tapError(() => Effect.sync(() => this.response.destroy()))
   )
 
-  /** Writes and waits for room, a slice at a time: a slow reader is given the drain time for each. */
-  send(chunk: Chunk): Effect.Effect<void, ReaderGone> {
-    return Effect.suspend(() =>
-      chunk.plain.length > sliceBytes
-        ? this.sendSlices(chunk.plain)
-        : this.write(chunk)
-        ? Effect.void
-        : this.drained
-    )
-  }
-
-  private readonly sendSlices = Effect.fnUntraced({ self: this }, function*(this: Outlet, plain: Buffer) {
-    for (let at = 0; at < plain.length;) {
-      // Behind a line where there is one, so that an event is not cut without need.
-      const line = plain.lastIndexOf("\n", at + sliceBytes - 1) + 1
-      const end = line > at ? line : at + sliceBytes
-      if (!this.write(new Chunk(plain.subarray(at, end)))) yield* this.drained
-      at = end
-    }
+  /** Writes what waits, as the socket takes it: a slow reader is given the drain time for each slice. */
+  readonly flushed: Effect.Effect<void, ReaderGone> = Effect.gen({ self: this }, function*() {
+    do yield* this.drained
+    while (!this.pump())
   })
+
+  /** Writes and waits for room. */
+  send(chunk: Chunk): Effect.Effect<void, ReaderGone> {
+    return Effect.suspend(() => this.write(chunk) ? Effect.void : this.flushed)
+  }
 
   /** Ends the answer as complete. */
   end(): void {

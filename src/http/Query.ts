@@ -7,7 +7,7 @@ import { nearest } from "../domain/Nearest.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 
 /** A struct of codecs from text, such as `src/api` defines. */
-export type QuerySchema = Schema.ConstraintDecoder<unknown> & { readonly fields: Schema.Struct.Fields }
+type QuerySchema = Schema.ConstraintDecoder<unknown> & { readonly fields: Schema.Struct.Fields }
 
 const locate = SchemaIssue.makeFormatterStandardSchemaV1()
 

@@ -1,5 +1,5 @@
 /** Reads and tails: one stream or all below a prefix, in every format, live or closed. */
-import { Effect, Option, Result } from "effect"
+import { Effect, Metric, Option, Result } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
@@ -14,6 +14,7 @@ import { endOf, PrefixTail, settled, start } from "../log/PrefixTail.ts"
 import { Tail } from "../log/Tail.ts"
 import { ServiceConfig } from "../ServiceConfig.ts"
 import * as Access from "./Access.ts"
+import { prefix } from "./AppendHandlers.ts"
 import * as Cursor from "./Cursor.ts"
 import { Heartbeat } from "./Heartbeat.ts"
 import * as JsonReading from "./JsonReading.ts"
@@ -24,8 +25,11 @@ import * as Source from "./Source.ts"
 import * as StreamUrl from "./StreamUrl.ts"
 import * as Tailing from "./Tailing.ts"
 
-const prefix = "/api/streams"
 const lastEventId = "last-event-id"
+
+const openTails = Metric.gauge("millstream_open_tails", {
+  description: "Tails and other answers to readers that are being written"
+})
 
 const decodeRead = Query.decoder(ReadQuery)
 const decodeReadWithin = Query.decoder(ReadWithinQuery)
@@ -79,7 +83,11 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const name = query.format ?? ReadFormat.negotiate(request.headers["accept"], request.headers["user-agent"])
     const live = name !== "json" && (query.live ?? true)
     const text = request.headers[lastEventId] ?? query.after
-    const after = text === undefined ? start : Cursor.decode(text)
+    const after = text === undefined
+      ? start
+      : text === "end"
+      ? endOf(yield* settled(store, path))
+      : Cursor.decode(text)
     if (after === undefined) {
       return yield* new InvalidRequest({ reason: "That is no cursor of this server: send the last id, or none" })
     }
@@ -100,19 +108,26 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       : yield* Tailing.respond(request, source, { name, live, limit: undefined, headers, heartbeat })
   })
 
-  const answer = (request: HttpServerRequest): Effect.Effect<HttpServerResponse, StreamError> => {
-    const url = StreamUrl.parse(request.url, prefix)
-    if (Result.isFailure(url)) return Effect.fail(url.failure)
-    if (open >= settings.maxTails) {
-      return Effect.fail(new Unavailable({ reason: `${open} readers are being served`, retryAfterSeconds: 1 }))
-    }
-    open += 1
-    return (url.success.within ? readWithin(request, url.success.path) : read(request, url.success.path)).pipe(
-      Effect.ensuring(Effect.sync(() => {
-        open -= 1
-      }))
-    )
-  }
+  const count = (by: number) =>
+    Effect.suspend(() => {
+      open += by
+      return Metric.update(openTails, open)
+    })
+
+  const answer = (request: HttpServerRequest): Effect.Effect<HttpServerResponse, StreamError> =>
+    Effect.suspend((): Effect.Effect<HttpServerResponse, StreamError> => {
+      const url = StreamUrl.parse(request.url, prefix)
+      if (Result.isFailure(url)) return Effect.fail(url.failure)
+      if (open >= settings.maxTails) {
+        return Effect.fail(new Unavailable({ reason: `${open} readers are being served`, retryAfterSeconds: 1 }))
+      }
+      const { path, within } = url.success
+      return Effect.acquireUseRelease(
+        count(1),
+        () => within ? readWithin(request, path) : read(request, path),
+        () => count(-1)
+      )
+    })
   yield* router.add("GET", `${prefix}/*`, (request) =>
     Effect.catch(answer(request), (error) => Effect.succeed(Reply.problem(request, error))))
 }))

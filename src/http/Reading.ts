@@ -4,6 +4,7 @@
  */
 import { Result } from "effect"
 import { isUtf8 } from "node:buffer"
+import { maxBatch, maxEventBytes } from "../domain/Bounds.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
 import { InvalidEvent, InvalidRequest } from "../domain/StreamError.ts"
@@ -44,7 +45,7 @@ type Read = Result.Result<Reading, InvalidRequest | InvalidEvent | PayloadTooLar
 export const read = (body: Uint8Array, contentType: string | undefined): Read => {
   const kind = kindOf(contentType)
   if (kind === "multipart" && contentType !== undefined) {
-    if (body.length > Batch.maxEventBytes) return Result.fail(Batch.tooLarge())
+    if (body.length > maxEventBytes) return Result.fail(Batch.tooLarge())
     const form = Form.fromMultipart(body, contentType)
     const raw = textOf(body)
     return Result.succeed(
@@ -136,12 +137,12 @@ const readJson = (raw: string, reason: string): Read => {
 /** A broken line makes all of it text, unless another is an event, which must not be lost in silence. */
 const readLines = (raw: string): Read => {
   const sources = Json.lines(withoutMark(raw))
-  if (sources.length > Batch.maxEvents && raw.length > Batch.maxEventBytes) return Result.fail(Batch.tooMany())
+  if (sources.length > maxBatch && raw.length > maxEventBytes) return Result.fail(Batch.tooMany())
   const values: Array<unknown> = []
   let broken: { readonly index: number; readonly reason: string } | undefined
   for (const [index, source] of sources.entries()) {
     // A line that is no JSON takes far longer than one that is, so not all of them are looked at.
-    if (broken !== undefined && index > Batch.maxEvents) break
+    if (broken !== undefined && index > maxBatch) break
     const parsed = parseJson(source)
     if (Result.isSuccess(parsed)) values.push(parsed.success)
     else if (typeof parsed.failure === "string") broken ??= { index, reason: parsed.failure }
@@ -193,7 +194,7 @@ const readForm = (raw: string): Read => {
     if (Result.isFailure(yaml) || holdsEvent(yaml.success)) return yaml
   }
   if (raw === "") return json
-  if (raw.length > Batch.maxEventBytes) return Result.fail(Batch.tooLarge())
+  if (raw.length > maxEventBytes) return Result.fail(Batch.tooLarge())
   return Result.succeed({ _tag: "Other", body: Form.fromUrlEncoded(raw), raw, reason: "a form is not an event" })
 }
 

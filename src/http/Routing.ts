@@ -31,7 +31,7 @@ const routes: ReadonlyArray<Route> = Object.values(Api.groups).flatMap((group) =
 const named = [...new Set(routes.map(({ prefix }) => prefix))].filter((prefix) => prefix.length > 3)
 
 /** The methods of the route at a path, none where there is no route. */
-export const methodsAt = (path: string): ReadonlyArray<string> => {
+const methodsAt = (path: string): ReadonlyArray<string> => {
   const trimmed = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path
   const methods = new Set(
     routes

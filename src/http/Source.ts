@@ -10,7 +10,7 @@ import * as Cursor from "./Cursor.ts"
 import { Chunk } from "./Outlet.ts"
 import type { Place, ReadFormat } from "./ReadFormat.ts"
 
-export interface Entry {
+interface Entry {
   /** The place behind this event. */
   readonly id: string
   readonly line: JsonText

@@ -4,6 +4,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
+import * as NodeRequest from "./NodeRequest.ts"
 import { Chunk, Outlet } from "./Outlet.ts"
 import * as ReadFormat from "./ReadFormat.ts"
 import type { Batch, Source, Step } from "./Source.ts"
@@ -25,8 +26,8 @@ export const respond = (
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, Unavailable> =>
   Effect.suspend(() => {
     const format = ReadFormat.formats[options.name === "text" ? "yaml" : options.name]
-    const outlet = new Outlet(request)
-    const stopBeat = options.heartbeat.onBeat(() => outlet.isStarted && outlet.write(new Chunk(format.heartbeat)))
+    const outlet = new Outlet(NodeRequest.responseOf(request))
+    const stopBeat = options.heartbeat.onBeat(() => outlet.beat(new Chunk(format.heartbeat)))
     // The first step comes before the headers: a log that is away is still a problem document then.
     return Effect.flatMap(source.next, (first) => {
       outlet.open({
@@ -77,7 +78,7 @@ const send = Effect.fnUntraced(function*(
         yield* outlet.send(new Chunk(live || format.isFramed ? format.caughtUp(step.place) : ""))
         break
       case "Full":
-        yield* outlet.drained
+        yield* outlet.flushed
         break
       case "Deleted":
         return yield* outlet.send(new Chunk(format.deleted))

@@ -5,16 +5,17 @@
 import { Result } from "effect"
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from "yaml"
 import type { CST, ParsedNode } from "yaml"
+import { maxEventBytes } from "../domain/Bounds.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
 import { InvalidEvent, InvalidRequest, PayloadTooLarge } from "../domain/StreamError.ts"
 import * as Batch from "./Batch.ts"
 
 /** Most tokens of a body: a thousand events of some twenty lines. A token takes up to 4 µs of everyone's time. */
-export const maxTokens = 150_000
+const maxTokens = 150_000
 
 /** Most characters of JSON that the aliases of a body may stand for, so that a few of them cannot fill the memory. */
-export const maxAliasedLength = 1024 * 1024
+const maxAliasedLength = 1024 * 1024
 
 /** The text is no YAML, or none that means JSON; `reason` says why. */
 export class NotYaml {
@@ -106,7 +107,7 @@ const tokens = (text: string): ReadonlyArray<CST.Token> => {
       )
     }
     // A scalar longer than an event may be: folding its lines would take longer than refusing it.
-    if (lexeme.length > Batch.maxEventBytes) refuse(Batch.tooLarge())
+    if (lexeme.length > maxEventBytes) refuse(Batch.tooLarge())
     keep(parser.next(lexeme))
     if (parser.stack.length > Json.maxDepth + stackMargin) tooDeep()
   }

@@ -7,7 +7,7 @@ import type { JsonText } from "../domain/EventText.ts"
 import * as Json from "../domain/JsonText.ts"
 
 /** Levels written as blocks; below them it is JSON on one line, since indentation grows with size times depth. */
-export const maxBlockDepth = 16
+const maxBlockDepth = 16
 
 /** Longest name before a colon, in characters: YAML's readers look no further for the colon. */
 const maxImplicitKey = 1_000

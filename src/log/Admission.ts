@@ -14,25 +14,30 @@ import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as TokenBucket from "../domain/TokenBucket.ts"
 import type { Head } from "./CoreState.ts"
-import { CoreState, initial } from "./CoreState.ts"
+import { CoreState, initial, limitOf } from "./CoreState.ts"
 
 /** What an admission reads: the heads as they are after all that was admitted before it. */
 export interface Heads {
   readonly get: (path: StreamPath) => Head
 }
 
-/** What one request does: the events of all streams in the order of their positions, and the heads after it. */
-export interface Admitted {
-  /** What the request itself asked for, in its order, without what the server adds. */
-  readonly requested: ReadonlyArray<Recorded>
+/** What is written: the events of all streams in the order of their positions, and the heads after them. */
+export interface Written {
   readonly events: ReadonlyArray<Recorded>
   readonly heads: ReadonlyMap<StreamPath, Head>
+}
+
+export interface Admitted extends Written {
+  /** What the request itself asked for, in its order, without what the server adds. */
+  readonly requested: ReadonlyArray<Recorded>
 }
 
 export interface Request {
   readonly path: StreamPath
   readonly events: ReadonlyArray<Proposed>
   readonly cause?: Cause | undefined
+  /** Whether the server itself says it: then it is not counted, and a paused stream takes it. */
+  readonly byServer?: boolean | undefined
 }
 
 /** How the log judges: its time in milliseconds since 1970, and the breaker of streams that configure none. */
@@ -48,32 +53,7 @@ export const admit = (
   terms: Terms
 ): Result.Result<Admitted, OffsetMismatch | StreamPaused> => {
   const draft = new Draft(heads, terms)
-  draft.open(request.path)
-  const requested: Array<Recorded> = []
-  let counted = 0
-  for (const proposed of request.events) {
-    const head = draft.head(request.path)
-    if (proposed.offset !== undefined && proposed.offset !== head.offset + 1) {
-      return Result.fail(
-        new OffsetMismatch({ expected: Offset.make(proposed.offset), actual: Offset.make(head.offset + 1) })
-      )
-    }
-    const { paused } = head.core
-    if (paused !== null && proposed.type !== Control.Resumed.type) {
-      return Result.fail(
-        new StreamPaused({
-          streamPath: request.path,
-          reason: paused.reason,
-          pausedAt: DateTime.makeUnsafe(paused.pausedAt)
-        })
-      )
-    }
-    requested.push(draft.append(request.path, proposed, request.cause))
-    // A resumption that ends a pause refills the bucket, so the count begins anew behind it.
-    counted = paused === null ? counted + 1 : 0
-  }
-  draft.count(request.path, counted)
-  return Result.succeed({ requested, events: draft.events, heads: draft.heads })
+  return Result.map(draft.take(request), (requested) => ({ requested, ...draft.written() }))
 }
 
 /** What deleting a stream records: its head goes on, its state does not, and its parent hears of it. */
@@ -88,10 +68,12 @@ export const remove = (heads: Heads, path: StreamPath, terms: Terms): Admitted =
   return { requested: [], events: draft.events, heads: draft.heads }
 }
 
-/** Collects what one request does to the heads. */
-class Draft {
+/** Collects what requests do to the heads; what they have for one stream is counted together. */
+export class Draft {
   readonly events: Array<Recorded> = []
   readonly heads = new Map<StreamPath, Head>()
+  /** How many events clients sent to each stream, behind its last resumption. */
+  private readonly sent = new Map<StreamPath, number>()
   readonly before: Heads
   readonly terms: Terms
 
@@ -102,6 +84,40 @@ class Draft {
 
   head(path: StreamPath): Head {
     return this.heads.get(path) ?? this.before.get(path)
+  }
+
+  /** Records what a request asks for, up to the first event that its stream does not take. */
+  take(
+    { byServer = false, cause, events, path }: Request
+  ): Result.Result<ReadonlyArray<Recorded>, OffsetMismatch | StreamPaused> {
+    this.open(path)
+    const recorded: Array<Recorded> = []
+    let sent = this.sent.get(path) ?? 0
+    for (const proposed of events) {
+      const head = this.head(path)
+      if (proposed.offset !== undefined && proposed.offset !== head.offset + 1) {
+        return Result.fail(
+          new OffsetMismatch({ expected: Offset.make(proposed.offset), actual: Offset.make(head.offset + 1) })
+        )
+      }
+      const { paused } = head.core
+      if (paused !== null && proposed.type !== Control.Resumed.type && !byServer) {
+        return Result.fail(
+          new StreamPaused({ streamPath: path, reason: paused.reason, pausedAt: DateTime.makeUnsafe(paused.pausedAt) })
+        )
+      }
+      recorded.push(this.append(path, proposed, cause))
+      // A resumption that ends a pause refills the bucket, so the count begins anew behind it.
+      sent = paused !== null && proposed.type === Control.Resumed.type ? 0 : byServer ? sent : sent + 1
+    }
+    this.sent.set(path, sent)
+    return Result.succeed(recorded)
+  }
+
+  /** All of it, with the pauses that it leads to. */
+  written(): Written {
+    for (const [path, sent] of this.sent) if (sent > 0) this.count(path, sent)
+    return { events: this.events, heads: this.heads }
   }
 
   /** Makes the stream and its missing ancestors, from above, each told to its parent. */
@@ -148,8 +164,7 @@ class Draft {
   /** Counts what a client sent; the stream is paused behind it where that was too much. */
   count(path: StreamPath, events: number): void {
     const head = this.head(path)
-    const { breaker } = head.core
-    const limit = breaker === "default" ? this.terms.breaker : breaker
+    const limit = limitOf(head.core, this.terms.breaker)
     if (limit === "off") return
     const bucket = head.core.bucket ?? TokenBucket.full(limit, head.updatedAt)
     const taken = TokenBucket.take(bucket, limit, head.updatedAt, events)

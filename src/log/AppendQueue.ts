@@ -1,14 +1,24 @@
 /** What waits to be appended, first come first served. How much may wait is bounded by the appender. */
 import { Latch } from "effect"
 import type { Exit } from "effect"
-import type { AppendError } from "../domain/StreamError.ts"
-import type { Appended, AppendRequest } from "./EventStore.ts"
+import type { AppendError, Fenced } from "../domain/StreamError.ts"
+import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
 
-export interface Waiting {
+export interface WaitingAppend {
+  readonly _tag: "Append"
   readonly request: AppendRequest
   readonly bytes: number
   readonly answer: (exit: Exit.Exit<Appended, AppendError>) => void
 }
+
+export interface WaitingCommit {
+  readonly _tag: "Commit"
+  readonly request: Commit
+  readonly bytes: number
+  readonly answer: (exit: Exit.Exit<ReadonlyArray<Appended>, AppendError | Fenced>) => void
+}
+
+export type Waiting = WaitingAppend | WaitingCommit
 
 export class AppendQueue {
   private items: Array<Waiting> = []

@@ -5,21 +5,20 @@
  */
 import { Cause, Effect, Exit, FiberSet, Latch, Metric } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { AppendError } from "../domain/StreamError.ts"
+import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
-import type { StreamPath } from "../domain/StreamPath.ts"
 import { AppendQueue } from "./AppendQueue.ts"
 import type { Waiting } from "./AppendQueue.ts"
-import type { Appended, AppendRequest } from "./EventStore.ts"
+import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
+import type { Decision } from "./Group.ts"
 import type { GroupCommit, Outcome } from "./GroupCommit.ts"
+import { sizeOf } from "./Submission.ts"
 
 /** Bound of what waits, in bytes of events: about a second of full throughput; beyond it the answer is 503. */
 const queueBytes = 64 * 1_048_576
 /** Bounds of a group: it is one statement, held in memory on both sides. A larger request goes alone. */
 const groupBytes = 4 * 1_048_576
 const groupRequests = 1_000
-/** Bound of what an event costs beside its text, in bytes. */
-const eventBytes = 200
 /** How often a request is tried on a stream that someone else has locked; each try waits a second for the lock. */
 const laneTries = 5
 /** How long a server that stops waits for what it has taken. */
@@ -28,6 +27,8 @@ const drainTime = "1 second"
 export interface Appender {
   /** Waits until the events are durable. Once it is queued it commits, even if nobody waits any more. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** The same for what the owner of a processor records together. */
+  readonly commit: (commit: Commit) => Effect.Effect<ReadonlyArray<Appended>, AppendError | Fenced>
   /** Goes the way of an append without an event: through the queue to a commit of its own. */
   readonly check: Effect.Effect<void, Unavailable>
 }
@@ -46,10 +47,14 @@ const groups = Metric.counter("millstream_groups_total", { description: "Commits
 const waitingBytes = Metric.gauge("millstream_append_queue_bytes", {
   description: "Bytes of events that wait to be committed"
 })
+const openLanes = Metric.gauge("millstream_append_lanes", {
+  description: "Streams that someone else has locked, whose appends wait in a lane of their own"
+})
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const queue = new AppendQueue()
-  const lanes = new Map<StreamPath, AppendQueue>()
+  /** By the path of the stream, or the name of the instance, that is locked. */
+  const lanes = new Map<string, AppendQueue>()
   const fibers = yield* FiberSet.make()
   const idle = Latch.makeUnsafe(true)
   const checks: Array<(exit: Exit.Exit<void, Unavailable>) => void> = []
@@ -57,36 +62,30 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let bytes = 0
   let closing = false
 
-  const settle = (each: Waiting, exit: Exit.Exit<Appended, AppendError>): void => {
+  const refuse = (each: Waiting, error: AppendError): void => {
     bytes -= each.bytes
-    each.answer(exit)
+    each.answer(Exit.fail(error))
   }
 
   /** Answers a request; false where it has to be decided again. */
   const answer = (each: Waiting, outcome: Outcome | undefined): boolean => {
-    const decision = outcome?._tag === "Decided" ? outcome.decision : undefined
-    switch (decision?._tag) {
-      case "Recorded":
-        settle(each, Exit.succeed({ lines: decision.events.map((event) => event.line), known: false }))
-        return true
-      case "Known":
-        settle(each, Exit.succeed({ lines: decision.lines, known: true }))
-        return true
-      case "Refused":
-        settle(each, Exit.fail(decision.error))
-        return true
-      case "Deferred":
-        return false
-      case undefined:
-        settle(each, Exit.fail(locked(each.request.path)))
-        return true
+    if (outcome?._tag === "Decided" && outcome.decision._tag === "Deferred") return false
+    if (outcome?._tag !== "Decided") refuse(each, outcome === undefined ? broken : locked(outcome.place))
+    else {
+      bytes -= each.bytes
+      if (each._tag === "Append") each.answer(appended(outcome.decision))
+      else each.answer(committed(outcome.decision))
     }
+    return true
   }
 
   const count = Effect.fnUntraced(function*(outcomes: ReadonlyArray<Outcome>) {
     let recorded = 0
     for (const outcome of outcomes) {
-      if (outcome._tag === "Decided" && outcome.decision._tag === "Recorded") recorded += outcome.decision.events.length
+      if (outcome._tag !== "Decided") continue
+      const { decision } = outcome
+      if (decision._tag === "Recorded") recorded += decision.events.length
+      else if (decision._tag === "Committed") recorded += decision.recorded
     }
     yield* Metric.update(events, recorded)
     yield* Metric.update(groups, 1)
@@ -101,7 +100,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const outcome = outcomes[i]
       if (each === undefined) continue
       unanswered.delete(each)
-      if (outcome?._tag === "Contended") yield* toLane(outcome.path, each)
+      if (outcome?._tag === "Contended") yield* toLane(outcome.place, each)
       else if (!answer(each, outcome)) again.push(each)
     }
     queue.putBack(again)
@@ -118,23 +117,24 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         ),
         Effect.catchDefect(() => Effect.void),
         Effect.ensuring(Effect.sync(() => {
-          for (const each of unanswered) settle(each, Exit.fail(broken))
+          for (const each of unanswered) refuse(each, broken)
         }))
       )
     })
 
-  const toLane = Effect.fnUntraced(function*(path: StreamPath, each: Waiting) {
-    const known = lanes.get(path)
+  const toLane = Effect.fnUntraced(function*(place: string, each: Waiting) {
+    const known = lanes.get(place)
     if (known !== undefined) return known.put(each)
     const lane = new AppendQueue()
     lane.put(each)
-    lanes.set(path, lane)
-    yield* FiberSet.run(fibers, runLane(path, lane))
+    lanes.set(place, lane)
+    yield* FiberSet.run(fibers, runLane(place, lane))
+    yield* Metric.update(openLanes, lanes.size)
   })
 
-  /** Tries what waits for one stream, one request at a time, until none is left or the first is given up. */
+  /** Tries what waits for one stream or instance, one request at a time, until none is left or the first is given up. */
   const runLane = Effect.fnUntraced(
-    function*(path: StreamPath, lane: AppendQueue) {
+    function*(_: string, lane: AppendQueue) {
       const opened = yield* Effect.result(options.lane)
       let isOpen = opened._tag === "Success"
       for (let [each] = lane.take(1, groupBytes); each !== undefined; [each] = lane.take(1, groupBytes)) {
@@ -153,14 +153,15 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         }))
       }
     },
-    (effect, path, lane) =>
+    (effect, place, lane) =>
       Effect.ensuring(
         effect,
-        Effect.sync(() => {
-          lanes.delete(path)
+        Effect.suspend(() => {
+          lanes.delete(place)
           for (const each of lane.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)) {
-            settle(each, Exit.fail(locked(path)))
+            refuse(each, locked(place))
           }
+          return Metric.update(openLanes, lanes.size)
         })
       )
   )
@@ -173,7 +174,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const asked = checks.splice(0)
       const group = queue.take(groupRequests, groupBytes)
       const free = lanes.size === 0 ? group : group.filter((each) => {
-        const lane = options.main.needed(each.request.path).map((path) => lanes.get(path)).find((lane) => lane)
+        const lane = options.main.needed(each.request).map((place) => lanes.get(place)).find((lane) => lane)
         lane?.put(each)
         return lane === undefined
       })
@@ -194,21 +195,30 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     })
   )
 
+  /** Puts a request on the queue, or says why not. */
+  const take = (waiting: Waiting): Unavailable | undefined => {
+    if (closing || bytes + waiting.bytes > queueBytes) {
+      return new Unavailable({
+        reason: closing ? "The server is stopping" : "More appends wait than the log can take",
+        retryAfterSeconds: 1
+      })
+    }
+    bytes += waiting.bytes
+    idle.closeUnsafe()
+    queue.put(waiting)
+    return undefined
+  }
+
   const appender: Appender = {
     append: (request) =>
-      Effect.callback<Appended, AppendError>((resume) => {
-        const size = sizeOf(request)
-        if (closing || bytes + size > queueBytes) {
-          return resume(Effect.fail(
-            new Unavailable({
-              reason: closing ? "The server is stopping" : "More appends wait than the log can take",
-              retryAfterSeconds: 1
-            })
-          ))
-        }
-        bytes += size
-        idle.closeUnsafe()
-        queue.put({ request, bytes: size, answer: resume })
+      Effect.callback((resume) => {
+        const refused = take({ _tag: "Append", request, bytes: sizeOf(request), answer: resume })
+        if (refused !== undefined) resume(Effect.fail(refused))
+      }),
+    commit: (commit) =>
+      Effect.callback((resume) => {
+        const refused = take({ _tag: "Commit", request: commit, bytes: sizeOf(commit), answer: resume })
+        if (refused !== undefined) resume(Effect.fail(refused))
       }),
     check: Effect.callback((resume) => {
       checks.push(resume)
@@ -223,13 +233,30 @@ const broken = new Unavailable({
   retryAfterSeconds: 1
 })
 
-const locked = (path: StreamPath) =>
-  new Unavailable({ reason: `Another connection holds the lock of ${path}`, retryAfterSeconds: 1 })
+const locked = (place: string) =>
+  new Unavailable({ reason: `Another connection holds the lock of ${place}`, retryAfterSeconds: 1 })
 
-const sizeOf = (request: AppendRequest): number => {
-  let bytes = 0
-  for (const event of request.events) {
-    bytes += event.payload.length + (event.metadata?.length ?? 0) + event.type.length + eventBytes
+const appended = (decision: Decision): Exit.Exit<Appended, AppendError> => {
+  switch (decision._tag) {
+    case "Recorded":
+      return Exit.succeed({ lines: decision.events.map((event) => event.line), known: false })
+    case "Known":
+      return Exit.succeed({ lines: decision.lines, known: true })
+    case "Refused":
+      return Exit.fail(decision.error)
+    default:
+      return Exit.die(new Error(`An append was ${decision._tag}`))
   }
-  return bytes
+}
+
+const committed = (decision: Decision): Exit.Exit<ReadonlyArray<Appended>, AppendError | Fenced> => {
+  switch (decision._tag) {
+    case "Committed":
+      return Exit.succeed(decision.appended)
+    case "Fenced":
+    case "Refused":
+      return Exit.fail(decision.error)
+    default:
+      return Exit.die(new Error(`A commit was ${decision._tag}`))
+  }
 }

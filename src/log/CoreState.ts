@@ -27,6 +27,10 @@ export type CoreState = typeof CoreState.Type
 /** The state of a stream without events. */
 export const initial: CoreState = { metadata: "{}", paused: null, breaker: "default", bucket: null }
 
+/** The limit in force; `breaker` is that of streams that configure none. */
+export const limitOf = (core: CoreState, breaker: Limit | "off"): Limit | "off" =>
+  core.breaker === "default" ? breaker : core.breaker
+
 /** How it is stored. */
 export const Stored = Schema.fromJsonString(CoreState)
 

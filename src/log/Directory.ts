@@ -5,9 +5,6 @@ import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Head } from "./CoreState.ts"
 
-/** Bound of one answer of `children`. */
-export const maxChildren = 1_000
-
 /** A stream in a list. Times are in milliseconds since 1970. */
 export interface Child {
   readonly path: StreamPath

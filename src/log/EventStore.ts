@@ -6,8 +6,9 @@ import { Context } from "effect"
 import type { Effect } from "effect"
 import type { Cause } from "../domain/Event.ts"
 import type { JsonText, Proposed } from "../domain/EventText.ts"
-import type { AppendError, Unavailable } from "../domain/StreamError.ts"
+import type { AppendError, Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
+import type { Checkpoint, FiberCursor, Lease } from "./Checkpoints.ts"
 
 /** Bound of what one page holds, in bytes of JSON: a reader holds a page and reads one ahead, together 1 MiB. */
 export const pageBytes = 524_288
@@ -19,6 +20,18 @@ export interface AppendRequest {
   /** At least one. They are recorded in order and together, or not at all. */
   readonly events: ReadonlyArray<Proposed>
   readonly cause?: Cause | undefined
+  /** Whether the server itself says it: then it is not counted, and a paused stream takes it. */
+  readonly byServer?: boolean | undefined
+}
+
+/** What the owner of a processor records together, or not at all. */
+export interface Commit {
+  readonly lease: Lease
+  /** In order. An event that is known by its key counts as recorded if it has the same content, each for itself. */
+  readonly appends: ReadonlyArray<AppendRequest>
+  readonly checkpoint?: Checkpoint | undefined
+  /** Fibers' cursors on the stream of that life, which must not have ended; with none of them only that is asked. */
+  readonly cursors?: { readonly life: bigint; readonly values: ReadonlyArray<FiberCursor> } | undefined
 }
 
 export interface Appended {
@@ -80,6 +93,8 @@ export interface PrefixPage {
 export class EventStore extends Context.Service<EventStore, {
   /** Records the events in order and together, or records none of them. Returns once they are durable. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** What a processor emitted and how far it came. Refused where the lease has passed on or the instance was changed. */
+  readonly commit: (commit: Commit) => Effect.Effect<ReadonlyArray<Appended>, AppendError | Fenced>
   /** Events of a stream that exist now. A stream nobody has written to is empty. */
   readonly read: (path: StreamPath, options: ReadOptions) => Effect.Effect<Page, Unavailable>
   /** Events of a stream and all below it, in commit order. */

@@ -16,8 +16,8 @@ export const arrange = (plan: Group.Plan): GroupColumns => {
     const after = plan.heads.get(path)
     index.set(path, group.ids.push(id))
     group.heads.push(BigInt(head.offset))
-    group.newHeads.push(BigInt((after ?? head).offset))
-    group.states.push(after === undefined ? null : encodeState(after.core))
+    group.newHeads.push(after === undefined ? null : BigInt(after.offset))
+    group.states.push(after === undefined || after.core === head.core ? null : encodeState(after.core))
     group.created.push((after ?? head).createdAt)
     group.updated.push((after ?? head).updatedAt)
   }
@@ -75,7 +75,7 @@ const encodeState = (state: CoreState.CoreState): string => JSON.stringify(state
 export interface GroupColumns {
   readonly ids: Array<bigint>
   readonly heads: Array<bigint>
-  readonly newHeads: Array<bigint>
+  readonly newHeads: Array<bigint | null>
   readonly states: Array<string | null>
   readonly created: Array<number>
   readonly updated: Array<number>

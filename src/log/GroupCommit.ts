@@ -5,18 +5,20 @@
  */
 import { Data, Effect, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { AppendError } from "../domain/StreamError.ts"
+import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
 import type { Head } from "./CoreState.ts"
 import { unwritten } from "./CoreState.ts"
-import type { AppendRequest } from "./EventStore.ts"
+import type { Commit } from "./EventStore.ts"
 import * as Group from "./Group.ts"
 import type { HeadCache } from "./HeadCache.ts"
 import type * as Idempotency from "./Idempotency.ts"
 import type { LogClock } from "./LogClock.ts"
 import type { PgCommitter, Verdict } from "./PgCommitter.ts"
+import type { Submission } from "./Submission.ts"
+import { instanceOf, isCommit, pathsOf } from "./Submission.ts"
 import type { TimedOut, Watchdog } from "./Watchdog.ts"
 
 /** Milliseconds that a group waits for a database that is away. Its callers then learn that the outcome is unknown. */
@@ -30,14 +32,14 @@ const maxFailures = 3
 
 export type Outcome =
   | { readonly _tag: "Decided"; readonly decision: Group.Decision }
-  /** Someone else holds the lock of this stream. */
-  | { readonly _tag: "Contended"; readonly path: StreamPath }
+  /** Someone else holds the lock of this stream, or instance. */
+  | { readonly _tag: "Contended"; readonly place: string }
 
 export interface GroupCommit {
-  /** One outcome for each request, in their order, and the heads that the group changed. */
-  readonly commit: (requests: ReadonlyArray<AppendRequest>) => Effect.Effect<ReadonlyArray<Outcome>>
-  /** The streams whose rows an append to this one locks, as far as is known. */
-  readonly needed: (path: StreamPath) => ReadonlyArray<StreamPath>
+  /** One outcome for each request, in their order. */
+  readonly commit: (requests: ReadonlyArray<Submission>) => Effect.Effect<ReadonlyArray<Outcome>>
+  /** The streams, and the instance, whose rows a request locks, as far as is known. */
+  readonly needed: (request: Submission) => ReadonlyArray<string>
   /** Commits an empty group, as one with events would be. */
   readonly check: Effect.Effect<void, Unavailable>
 }
@@ -55,8 +57,10 @@ export interface Options {
 /** What a group failed with was foreseen by nobody: one of its requests, or a stream's row, makes no sense. */
 class Defect extends Data.TaggedError("Defect")<{ readonly cause: unknown }> {}
 
+type Hints = Pick<ReadonlyMap<StreamPath, Head>, "get">
+
 interface Attempt {
-  readonly requests: ReadonlyArray<AppendRequest>
+  readonly requests: ReadonlyArray<Submission>
   readonly deadline: number
   locked: boolean
   failures: number
@@ -67,12 +71,12 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   /** The plan of the call under way: what was written where its connection broke and it was committed all the same. */
   let sent: Group.Plan | undefined
   /** What is known of the group's streams, and the rows that the call under way may wait for. */
-  let hints: Pick<ReadonlyMap<StreamPath, Head>, "get"> = cache
+  let hints: Hints = cache
   let waitedFor: ReadonlySet<StreamPath> = new Set()
 
   const look = Effect.fnUntraced(function*(attempt: Attempt) {
     const view = new Map<StreamPath, Head>()
-    const paths = attempt.requests.map((request) => request.path)
+    const paths = attempt.requests.flatMap(pathsOf)
     // Under lock nothing cached counts, and no ancestor is locked that need not be.
     hints = attempt.locked ? yield* committer.heads(paths) : cache
     const missing = new Set<StreamPath>()
@@ -95,14 +99,18 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   const decide = Effect.fnUntraced(function*(attempt: Attempt) {
     const view = yield* look(attempt)
     const known = new Map<StreamPath, Map<string, Idempotency.Stored>>()
+    const fences = new Map<Commit, Fenced>()
     while (true) {
-      const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker })
+      const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker }, fences)
       sent = plan
       waitedFor = new Set(plan.looked.keys())
       batch += 1
       const verdict: Verdict = yield* committer.write(batch, plan)
-      if (verdict._tag !== "Known") return { plan, verdict }
-      for (const [path, keys] of verdict.keys) known.set(path, new Map([...(known.get(path) ?? []), ...keys]))
+      if (verdict._tag === "Known") {
+        for (const [path, keys] of verdict.keys) known.set(path, new Map([...(known.get(path) ?? []), ...keys]))
+      } else if (verdict._tag === "Fenced") {
+        for (const [commit, error] of verdict.fences) fences.set(commit, error)
+      } else return { plan, verdict }
     }
   })
 
@@ -120,7 +128,9 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
     )
 
   const forget = (attempt: Attempt) => {
-    for (const { path } of attempt.requests) for (const each of Group.needed(path, undefined)) cache.delete(each)
+    for (const path of attempt.requests.flatMap(pathsOf)) {
+      for (const each of Group.needed(path, undefined)) cache.delete(each)
+    }
   }
 
   const remember = (plan: Group.Plan, verdict: Verdict) => {
@@ -191,22 +201,24 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
 
   /** One locked row must not stop the others: what touches it is given back, the rest goes on. */
   const splitOff = Effect.fnUntraced(function*(attempt: Attempt): Effect.fn.Return<ReadonlyArray<Outcome>> {
-    // A stream that exists needs its own row only, whatever is locked above it.
-    const touched = attempt.requests.map((request) => Group.needed(request.path, hints.get(request.path)))
-    const locked = yield* Effect.result(committer.lockedElsewhere([...waitedFor]))
+    const locked = yield* Effect.result(Effect.all([
+      committer.lockedElsewhere([...waitedFor]),
+      committer.lockedInstances(attempt.requests.filter(isCommit))
+    ]))
     if (Result.isFailure(locked)) return yield* again(attempt)
-    const blocked = [...waitedFor].filter((path) => locked.success.has(path))
-    const contended = touched.map((paths) => paths.find((path) => blocked.includes(path)))
+    const [streams, instances] = locked.success
+    const contended = attempt.requests.map((request) =>
+      places(request, hints).find((place) => streams.has(place) || instances.has(place)))
     const free = attempt.requests.filter((_, i) => contended[i] === undefined)
     const outcomes = free.length === 0 ? [] : free.length === attempt.requests.length
       ? yield* again(attempt)
       : yield* run({ ...attempt, requests: free })
     let next = 0
-    return contended.map((path) => path === undefined ? outcomes[next++] ?? lost : { _tag: "Contended", path })
+    return contended.map((place) => place === undefined ? outcomes[next++] ?? lost : { _tag: "Contended", place })
   })
 
   return {
-    needed: (path) => Group.needed(path, cache.get(path)),
+    needed: (request) => places(request, cache),
     check: Effect.suspend(() => {
       batch += 1
       return watchdog.within(committer.write(batch, emptyPlan), callTimeout)
@@ -221,7 +233,21 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   }
 }
 
-const emptyPlan: Group.Plan = { decisions: [], events: [], heads: new Map(), looked: new Map(), asked: new Map() }
+/** What a request locks. A stream that exists needs its own row only, whatever is locked above it. */
+const places = (request: Submission, hints: Hints): ReadonlyArray<string> => {
+  const streams = pathsOf(request).flatMap((path) => Group.needed(path, hints.get(path)))
+  const instance = isCommit(request) ? instanceOf(request) : undefined
+  return instance === undefined ? streams : [...streams, instance]
+}
+
+const emptyPlan: Group.Plan = {
+  decisions: [],
+  events: [],
+  heads: new Map(),
+  looked: new Map(),
+  asked: new Map(),
+  commits: []
+}
 const unready = new Unavailable({ reason: "The log can not be written now", retryAfterSeconds: 1 })
 
 const refuse = (reason: string): Outcome => {

@@ -16,7 +16,7 @@ export interface Grown {
   readonly deleted: boolean
 }
 
-export type Listener = (grown: Grown) => void
+type Listener = (grown: Grown) => void
 
 export class Growth extends Context.Service<Growth, {
   /** Calls the listener each time the stream grows, until the returned function is called. */
@@ -31,9 +31,13 @@ export class Growth extends Context.Service<Growth, {
   /** Everything may have grown: signals were lost. */
   readonly announceAll: () => void
 }>()("millstream/log/Growth") {
-  static readonly layer = Layer.sync(Growth, () => {
-    const streams = new Listeners()
-    const prefixes = new Listeners()
+  static readonly layer = Layer.effect(Growth, Effect.gen(function*() {
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const onDefect = (path: StreamPath, defect: unknown) => {
+      runFork(Effect.logError(`A listener of ${path} failed; the others are told all the same`, defect))
+    }
+    const streams = new Listeners(onDefect)
+    const prefixes = new Listeners(onDefect)
     return Growth.of({
       onStream: (path, listener) => streams.add(path, listener),
       onPrefix: (prefix, listener) => prefixes.add(prefix, listener),
@@ -50,11 +54,16 @@ export class Growth extends Context.Service<Growth, {
         prefixes.callAll()
       }
     })
-  })
+  }))
 }
 
 class Listeners {
   readonly byPath = new Map<StreamPath, Set<Listener>>()
+  private readonly onDefect: (path: StreamPath, defect: unknown) => void
+
+  constructor(onDefect: (path: StreamPath, defect: unknown) => void) {
+    this.onDefect = onDefect
+  }
 
   get isEmpty(): boolean {
     return this.byPath.size === 0
@@ -77,12 +86,21 @@ class Listeners {
 
   call(path: StreamPath, grown: Grown): void {
     const listeners = this.byPath.get(path)
-    if (listeners !== undefined) { for (const listener of listeners) listener(grown) }
+    if (listeners !== undefined) { for (const listener of listeners) this.tell(listener, grown) }
   }
 
   callAll(): void {
     for (const [path, listeners] of this.byPath) {
-      for (const listener of listeners) listener({ path, head: undefined, types: undefined, deleted: false })
+      for (const listener of listeners) this.tell(listener, { path, head: undefined, types: undefined, deleted: false })
+    }
+  }
+
+  /** One that fails must not keep it from the others, nor from whoever has just committed. */
+  private tell(listener: Listener, grown: Grown): void {
+    try {
+      listener(grown)
+    } catch (defect) {
+      this.onDefect(grown.path, defect)
     }
   }
 }
@@ -92,7 +110,8 @@ export const next = (growth: Growth["Service"], path: StreamPath): Effect.Effect
   Effect.callback((resume) => {
     const stop = growth.onStream(path, (grown) => {
       stop()
-      resume(Effect.succeed(grown))
+      // In a turn of its own: one that listens again at once would be told of the same growth, for ever.
+      resume(Effect.as(Effect.yieldNow, grown))
     })
     return Effect.sync(stop)
   })

@@ -23,7 +23,10 @@ export type Verdict =
   | { readonly _tag: "Conflict"; readonly error: IdempotencyConflict }
 
 /** `stored` holds what the stream has under the request's keys. */
-export const judge = (events: ReadonlyArray<Proposed>, stored: ReadonlyMap<string, Stored>): Verdict => {
+export const judge = (
+  events: ReadonlyArray<Proposed>,
+  stored: Pick<ReadonlyMap<string, Stored>, "get">
+): Verdict => {
   const lines: Array<JsonText> = []
   let known: Stored & { readonly key: string } | undefined
   let differs = false

@@ -3,66 +3,59 @@
  * but the log's own.
  */
 import { DateTime, Effect, Layer, Option, Result, Schema, Stream } from "effect"
-import * as Control from "../domain/ControlEvent.ts"
-import { EventInput, Metadata, Offset } from "../domain/Event.ts"
+import { maxBatch, maxChildren } from "../domain/Bounds.ts"
+import type { EventInput } from "../domain/Event.ts"
+import { Offset } from "../domain/Event.ts"
 import type * as EventType from "../domain/EventType.ts"
 import * as EventText from "../domain/EventText.ts"
-import { InvalidEvent, InvalidPath, InvalidRequest, NotFound, PayloadTooLarge } from "../domain/StreamError.ts"
-import type { Unavailable } from "../domain/StreamError.ts"
+import { parsePath, propose } from "../domain/Proposing.ts"
+import { InvalidRequest, NotFound, PayloadTooLarge } from "../domain/StreamError.ts"
+import type { Behind, InvalidEvent, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
-import * as Path from "../domain/StreamPath.ts"
-import type { StreamState } from "../domain/StreamState.ts"
-import type { Read, ReadOptions, ReadWithinOptions } from "../domain/Streams.ts"
+import { StreamState } from "../domain/StreamState.ts"
+import type {
+  AccessError,
+  ProcessorState,
+  Read,
+  ReadOptions,
+  ReadWithinOptions,
+  StateOptions
+} from "../domain/Streams.ts"
 import { Streams } from "../domain/Streams.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
 import * as Typed from "../domain/Typed.ts"
-import type { Head } from "./CoreState.ts"
-import { Directory, maxChildren } from "./Directory.ts"
+import * as TypedState from "../domain/TypedState.ts"
+import { Causes } from "./Causes.ts"
+import { Directory } from "./Directory.ts"
 import { EventStore } from "./EventStore.ts"
 import { Growth } from "./Growth.ts"
 import { PrefixTail, start } from "./PrefixTail.ts"
+import * as StateText from "./StateText.ts"
 import { Tail } from "./Tail.ts"
+
+/** Tells what a processor has made of a stream. */
+export type StateOf = (
+  processor: string,
+  path: StreamPath,
+  options: { readonly at?: number | undefined; readonly atLeast?: number | undefined }
+) => Effect.Effect<TypedState.Told, NotFound | InvalidRequest | Behind | Unavailable>
 
 export interface Options {
   /** The breaker of streams that configure none. */
   readonly breaker: Limit | "off"
+  /** None where no processors run. */
+  readonly stateOf?: StateOf | undefined
 }
-
-const parsePath = (text: string): Effect.Effect<StreamPath, InvalidPath> =>
-  Path.is(text)
-    ? Effect.succeed(text)
-    : Effect.fail(new InvalidPath({ path: text, reason: Path.problem(text) ?? "it is no path" }))
-
-const decodeInput = Schema.decodeUnknownResult(EventInput)
-
-/** The event as the log takes it, judged as one that came over HTTP is. */
-const propose = (input: EventInput): Effect.Effect<EventText.Proposed, InvalidEvent> => {
-  const decoded = decodeInput(input)
-  if (Result.isFailure(decoded)) {
-    return Effect.fail(new InvalidEvent({ reason: decoded.failure.message.replaceAll(/\s+/g, " ") }))
-  }
-  const proposed = EventText.propose(decoded.success)
-  const wrong = Control.judge(proposed)
-  return wrong === undefined ? Effect.succeed(proposed) : Effect.fail(wrong)
-}
-
-/** Most events of a batch: one transaction, whose neighbours wait for it. */
-const maxBatch = 1_000
 
 /** The same for one of a batch: what is wrong with it says which one it is. */
 const proposeAt = (input: EventInput, index: number): Effect.Effect<EventText.Proposed, InvalidEvent> =>
-  Effect.mapError(propose(input), ({ example, field, reason }) =>
-    new InvalidEvent({
-      reason,
-      index,
-      ...(field === undefined ? undefined : { field }),
-      ...(example === undefined ? undefined : { example })
-    }))
+  Effect.mapError(propose(input), (error) => error.at(index))
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const store = yield* EventStore
   const growth = yield* Growth
   const directory = yield* Directory
+  const causes = yield* Causes
 
   const record = Effect.fnUntraced(function*(path: StreamPath, events: ReadonlyArray<EventText.Proposed>) {
     const { lines } = yield* store.append({ path, events })
@@ -111,6 +104,26 @@ const make = Effect.fnUntraced(function*(options: Options) {
       options
     )
 
+  function state(text: string): Effect.Effect<StreamState, AccessError | NotFound>
+  function state<State>(
+    text: string,
+    asked: StateOptions<State>
+  ): Effect.Effect<ProcessorState<State>, AccessError | NotFound | Behind>
+  function state<State>(
+    text: string,
+    asked?: StateOptions<State>
+  ): Effect.Effect<StreamState | ProcessorState<State>, AccessError | NotFound | Behind> {
+    return Effect.gen(function*() {
+      const path = yield* parsePath(text)
+      const head = yield* directory.describe(path)
+      if (Option.isNone(head)) return yield* new NotFound({ reason: `${path} was never written to` })
+      if (asked === undefined) return decodeState(StateText.encode(path, head.value, options.breaker))
+      const { processor } = asked
+      if (options.stateOf === undefined) return yield* new NotFound({ reason: "No processors run here" })
+      return yield* TypedState.decode(processor, path, yield* options.stateOf(processor.name, path, asked))
+    })
+  }
+
   return Streams.of({
     append: Effect.fnUntraced(function*(text, input) {
       const [event] = yield* record(yield* parsePath(text), [yield* propose(input)])
@@ -127,17 +140,21 @@ const make = Effect.fnUntraced(function*(options: Options) {
         })),
         options
       ),
-    state: Effect.fnUntraced(function*(text) {
-      const path = yield* parsePath(text)
-      const head = yield* directory.describe(path)
-      if (Option.isNone(head)) return yield* new NotFound({ reason: `${path} was never written to` })
-      return stateOf(path, head.value, options.breaker)
-    }),
+    state,
     children: Effect.fnUntraced(function*(text, { after, limit = maxChildren, recursive = false } = {}) {
       const path = yield* parsePath(text)
       const from = after === undefined ? undefined : yield* parsePath(after)
       const children = yield* directory.children(path, { after: from, limit, recursive })
       return children.map((child) => ({ ...child, ...timesOf(child), head: Offset.make(child.head) }))
+    }),
+    causes: Effect.fnUntraced(function*(text, offset, { effects = false } = {}) {
+      const path = yield* parsePath(text)
+      if (!Number.isSafeInteger(offset) || offset < 1) {
+        return yield* new InvalidRequest({ reason: "`offset` takes a whole number from 1 on" })
+      }
+      const traced = yield* effects ? causes.effects(path, offset) : causes.chain(path, offset)
+      if (Option.isNone(traced)) return yield* new NotFound({ reason: `${path} has no event at offset ${offset}` })
+      return traced.value.lines.map(EventText.decode)
     }),
     delete: Effect.fnUntraced(function*(text, { recursive = false } = {}) {
       return yield* store.remove(yield* parsePath(text), { recursive })
@@ -170,23 +187,8 @@ const timesOf = ({ createdAt, updatedAt }: { readonly createdAt: number; readonl
   updatedAt: DateTime.makeUnsafe(updatedAt)
 })
 
-const decodeMetadata = Schema.decodeUnknownSync(Schema.fromJsonString(Metadata))
-
-/** A stream's state as its value; `breaker` is that of streams that configure none. */
-const stateOf = (path: StreamPath, head: Head, breaker: Limit | "off"): StreamState => {
-  const { core } = head
-  const limit = core.breaker === "default" ? breaker : core.breaker
-  return {
-    path,
-    head: Offset.make(head.offset),
-    ...timesOf(head),
-    ...(head.exists ? {} : { deletedAt: DateTime.makeUnsafe(head.updatedAt) }),
-    metadata: decodeMetadata(core.metadata),
-    paused: core.paused === null ? null : { ...core.paused, pausedAt: DateTime.makeUnsafe(core.paused.pausedAt) },
-    circuitBreaker: limit === "off" ? { enabled: false } : { enabled: true, ...limit }
-  }
-}
+const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StreamState))
 
 /** `Streams` over the log in scope. */
-export const layer = (options: Options): Layer.Layer<Streams, never, EventStore | Directory | Growth> =>
+export const layer = (options: Options): Layer.Layer<Streams, never, EventStore | Directory | Causes | Growth> =>
   Layer.effect(Streams, make(options))

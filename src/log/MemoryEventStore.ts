@@ -2,21 +2,16 @@
  * The log in memory, for tests and for programs that need no durability: nothing survives the process, and
  * nothing bounds what it holds. An append is one turn of the event loop, so there is nothing to lock.
  */
-import { Clock, Context, Effect, Layer, Option, Result } from "effect"
-import type { Recorded } from "../domain/EventText.ts"
-import type { AppendError } from "../domain/StreamError.ts"
-import type { StreamPath } from "../domain/StreamPath.ts"
-import * as Path from "../domain/StreamPath.ts"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { Limit } from "../domain/TokenBucket.ts"
-import * as Admission from "./Admission.ts"
-import type { Head } from "./CoreState.ts"
-import { unwritten } from "./CoreState.ts"
-import type { Child, ChildrenOptions } from "./Directory.ts"
-import { Directory, maxChildren } from "./Directory.ts"
-import type { Appended, AppendRequest, Cursor, Page, PrefixPage, PrefixReadOptions, ReadOptions } from "./EventStore.ts"
-import { EventStore, pageBytes, pageEvents } from "./EventStore.ts"
+import { Causes } from "./Causes.ts"
+import { Checkpoints } from "./Checkpoints.ts"
+import { Directory } from "./Directory.ts"
+import { EventStore } from "./EventStore.ts"
 import { Growth } from "./Growth.ts"
-import * as Idempotency from "./Idempotency.ts"
+import * as MemoryCauses from "./MemoryCauses.ts"
+import { MemoryCheckpoints } from "./MemoryCheckpoints.ts"
+import { MemoryLog } from "./MemoryLog.ts"
 
 export interface Options {
   /** The breaker of streams that configure none. */
@@ -24,192 +19,53 @@ export interface Options {
 }
 
 /** The log, empty at first, with the given breaker. Its time is Effect's `Clock`. */
-export const layerOptions = (options: Options): Layer.Layer<EventStore | Directory, never, Growth> =>
+export const layerOptions = (
+  options: Options
+): Layer.Layer<EventStore | Directory | Causes | Checkpoints, never, Growth> =>
   Layer.effectContext(Effect.map(Growth, (growth) => {
     const log = new MemoryLog(growth, options.breaker)
+    const checkpoints = new MemoryCheckpoints(log)
     const now = Effect.map(Clock.currentTimeMillis, Math.floor)
     return Context.make(EventStore, {
       append: (request) => Effect.flatMap(now, (millis) => Effect.fromResult(log.append(request, millis))),
+      commit: (commit) => Effect.flatMap(now, (millis) => Effect.fromResult(checkpoints.commit(commit, millis))),
       read: (path, options) => Effect.sync(() => log.read(path, options)),
       readWithin: (prefix, options) => Effect.sync(() => log.readWithin(prefix, options)),
-      remove: (path, { recursive }) => Effect.map(now, (millis) => log.remove(path, recursive, millis)),
+      remove: (path, { recursive }) =>
+        Effect.map(now, (millis) => {
+          const removed = log.remove(path, recursive, millis)
+          checkpoints.drop(removed)
+          return removed
+        }),
       recent: () => undefined
-    }).pipe(Context.add(Directory, {
-      describe: (path) => Effect.sync(() => log.describe(path)),
-      children: (path, options) => Effect.sync(() => log.children(path, options)),
-      check: Effect.void,
-      horizonAge: Effect.succeed(0)
-    }))
+    }).pipe(
+      Context.add(Directory, {
+        describe: (path) => Effect.sync(() => log.describe(path)),
+        children: (path, options) => Effect.sync(() => log.children(path, options)),
+        check: Effect.void,
+        horizonAge: Effect.succeed(0)
+      }),
+      Context.add(Causes, MemoryCauses.make(log)),
+      Context.add(Checkpoints, {
+        register: (registration) => Effect.sync(() => checkpoints.register(registration)),
+        registered: Effect.map(now, (millis) => checkpoints.registered(millis)),
+        claim: (processor, owner, millis) =>
+          Effect.map(now, (at) => Option.fromUndefinedOr(checkpoints.claim(processor, owner, millis, at))),
+        release: (lease) => Effect.sync(() => checkpoints.release(lease)),
+        advance: (lease) => Effect.suspend(() => Effect.fromResult(checkpoints.advance(lease))),
+        undone: (processor, after) => Effect.sync(() => checkpoints.undone(processor, after)),
+        open: (lease, path) => Effect.suspend(() => Effect.fromResult(checkpoints.open(lease, path))),
+        instances: (processor, after) => Effect.sync(() => checkpoints.instances(processor, after)),
+        instancesOn: (path) => Effect.sync(() => checkpoints.instancesOn(path)),
+        snapshot: (processor, version, life, offset) =>
+          Effect.sync(() => Option.fromUndefinedOr(checkpoints.snapshot(processor, version, life, offset))),
+        change: (processor, path, change) =>
+          Effect.flatMap(now, (millis) => Effect.fromResult(checkpoints.change(processor, path, change, millis)))
+      })
+    )
   }))
 
 /** The same with the breaker that a service has by default. */
-export const layer: Layer.Layer<EventStore | Directory, never, Growth> = layerOptions({
+export const layer: Layer.Layer<EventStore | Directory | Causes | Checkpoints, never, Growth> = layerOptions({
   breaker: { capacity: 100, refillPerSecond: 100 }
 })
-
-/** What a path holds since it was written first, or again after a delete. */
-class Life {
-  readonly events: Array<Recorded> = []
-  readonly keys = new Map<string, Recorded>()
-
-  push(event: Recorded): void {
-    this.events.push(event)
-    if (event.idempotencyKey !== undefined) this.keys.set(event.idempotencyKey, event)
-  }
-}
-
-/** An event at its place in the whole log. */
-interface Placed {
-  readonly cursor: Cursor
-  readonly event: Recorded
-}
-
-class MemoryLog {
-  private readonly heads = new Map<StreamPath, Head>()
-  private readonly lives = new Map<StreamPath, Life>()
-  private order: Array<Placed> = []
-  private commits = 0n
-  private positions = 0n
-  private ids = 0n
-  private readonly growth: Growth["Service"]
-  private readonly breaker: Limit | "off"
-
-  constructor(growth: Growth["Service"], breaker: Limit | "off") {
-    this.growth = growth
-    this.breaker = breaker
-  }
-
-  get(path: StreamPath): Head {
-    return this.heads.get(path) ?? unwritten
-  }
-
-  append(request: AppendRequest, now: number): Result.Result<Appended, AppendError> {
-    const verdict = Idempotency.judge(request.events, this.lives.get(request.path)?.keys ?? new Map())
-    if (verdict._tag === "Known") return Result.succeed({ lines: verdict.lines, known: true })
-    if (verdict._tag === "Conflict") return Result.fail(verdict.error)
-    return Result.map(Admission.admit(this, request, { now, breaker: this.breaker }), (admitted) => {
-      this.commit(admitted)
-      this.announce(admitted)
-      return { lines: admitted.requested.map((event) => event.line), known: false }
-    })
-  }
-
-  read(path: StreamPath, options: ReadOptions): Page {
-    const { after, before = Number.POSITIVE_INFINITY, types } = options
-    const head = this.get(path)
-    const events = this.lives.get(path)?.events
-    if (events === undefined) return { lines: [], last: after, head: 0, life: undefined }
-    const limit = Math.min(options.limit ?? pageEvents, pageEvents)
-    const removed = head.offset - events.length
-    const end = Math.min(head.offset, before - 1)
-    const lines: Array<string> = []
-    let characters = 0
-    let last = Math.max(after, Math.min(removed, end))
-    while (last < end && lines.length < limit && characters < pageBytes) {
-      const event = events[last - removed]
-      if (event !== undefined && (types === undefined || types.includes(event.type))) {
-        lines.push(event.line)
-        characters += event.line.length
-      }
-      last++
-    }
-    return { lines, last, head: head.offset, life: head.id }
-  }
-
-  readWithin(prefix: StreamPath, options: PrefixReadOptions): PrefixPage {
-    const { after, types } = options
-    const limit = Math.min(options.limit ?? pageEvents, pageEvents)
-    const lines: Array<PrefixPage["lines"][number]> = []
-    let characters = 0
-    let last = after
-    let next = this.indexAfter(after)
-    for (; next < this.order.length && lines.length < limit && characters < pageBytes; next++) {
-      const placed = this.order[next]
-      if (placed === undefined) break
-      const { cursor, event } = placed
-      if (Path.isWithin(event.streamPath, prefix) && (types === undefined || types.includes(event.type))) {
-        lines.push({ cursor, line: event.line })
-        characters += event.line.length
-      }
-      last = cursor
-    }
-    // Commits here take no time, so everything is readable at once.
-    const horizon = this.commits + 1n
-    return { lines, last, more: next < this.order.length, horizon, newest: horizon }
-  }
-
-  remove(path: StreamPath, recursive: boolean, now: number): ReadonlyArray<StreamPath> {
-    const paths = this.existing((each) => recursive ? Path.isWithin(each, path) : each === path)
-    const told = new Map<StreamPath, Admission.Admitted>()
-    // Parents come before their children: one that goes too is not told.
-    for (const each of paths) {
-      const admitted = Admission.remove(this, each, { now, breaker: this.breaker })
-      this.commit(admitted)
-      this.lives.delete(each)
-      this.heads.set(each, { ...this.get(each), id: ++this.ids })
-      told.set(each, admitted)
-    }
-    const removed = new Set(paths)
-    this.order = this.order.filter(({ event }) => !removed.has(event.streamPath))
-    for (const [each, admitted] of told) {
-      this.growth.announce({ path: each, head: undefined, types: undefined, deleted: true })
-      this.announce(admitted)
-    }
-    return paths
-  }
-
-  describe(path: StreamPath): Option.Option<Head> {
-    return Option.fromUndefinedOr(this.heads.get(path))
-  }
-
-  children(path: StreamPath, options: ChildrenOptions): ReadonlyArray<Child> {
-    const { after = "", limit, recursive } = options
-    const counts = new Map<StreamPath, number>()
-    const below = this.existing((each) => {
-      const above = Path.parent(each)
-      if (above === undefined) return false
-      counts.set(above, (counts.get(above) ?? 0) + 1)
-      return recursive ? Path.isWithin(above, path) : above === path
-    })
-    return below.filter((each) => each > after).slice(0, Math.min(limit, maxChildren)).map((each) => {
-      const { createdAt, offset, updatedAt } = this.get(each)
-      return { path: each, head: offset, createdAt, updatedAt, children: counts.get(each) ?? 0 }
-    })
-  }
-
-  /** Streams that exist, in order of path. */
-  private existing(isWanted: (path: StreamPath) => boolean): ReadonlyArray<StreamPath> {
-    return [...this.heads.keys()].filter((path) => this.get(path).exists && isWanted(path)).sort()
-  }
-
-  private commit({ events, heads }: Admission.Admitted): void {
-    const tx = ++this.commits
-    for (const event of events) {
-      const life = this.lives.get(event.streamPath) ?? new Life()
-      life.push(event)
-      this.lives.set(event.streamPath, life)
-      this.order.push({ cursor: { tx, position: ++this.positions }, event })
-    }
-    for (const [path, head] of heads) this.heads.set(path, { ...head, id: head.id ?? ++this.ids })
-  }
-
-  private announce({ events, heads }: Admission.Admitted): void {
-    for (const [path, head] of heads) {
-      const types = new Set(events.flatMap((event) => event.streamPath === path ? event.type : []))
-      if (types.size > 0) this.growth.announce({ path, head: head.offset, types, deleted: false })
-    }
-  }
-
-  /** Index of the first event behind a place, by halving. */
-  private indexAfter({ position, tx }: Cursor): number {
-    let low = 0
-    let high = this.order.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const at = this.order[middle]?.cursor
-      if (at !== undefined && (at.tx < tx || (at.tx === tx && at.position <= position))) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-}

@@ -2,18 +2,21 @@
  * Commits groups to Postgres: the heads of streams, the one call that writes a group, and the question
  * whether a call whose connection broke was committed. It decides nothing.
  */
-import * as PgTypes from "@effect/sql-pg/PgTypes"
-import { Effect, Result, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import type { Head } from "./CoreState.ts"
-import * as CoreState from "./CoreState.ts"
+import type { Commit } from "./EventStore.ts"
 import type * as Group from "./Group.ts"
 import { arrange } from "./GroupColumns.ts"
 import type { GroupColumns } from "./GroupColumns.ts"
+import { HeadRow, headOf } from "./HeadRow.ts"
+import { arrange as arrangeGuards } from "./GuardColumns.ts"
+import type { Refused } from "./GuardColumns.ts"
 import type * as Idempotency from "./Idempotency.ts"
+import { bigints, ints, texts, times } from "./PgArrays.ts"
 
 /** What became of a group: written, or why not. `clock` is Postgres's, in milliseconds since 1970. */
 export type Verdict =
@@ -21,6 +24,7 @@ export type Verdict =
   /** Heads are not as they were read, or a path exists meanwhile. */
   | { readonly _tag: "Stale" }
   | { readonly _tag: "Known"; readonly keys: Group.KnownKeys }
+  | { readonly _tag: "Fenced"; readonly fences: Group.Fences }
   /** The batch was settled as not committed: this was a late call. */
   | { readonly _tag: "Lost" }
 
@@ -30,7 +34,9 @@ export interface PgCommitter {
   /** The same, locked until the transaction ends. */
   readonly lockedHeads: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<Map<StreamPath, Head>, SqlError>
   /** Those of the streams that someone else has locked now. */
-  readonly lockedElsewhere: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<Set<StreamPath>, SqlError>
+  readonly lockedElsewhere: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<ReadonlySet<string>, SqlError>
+  /** The same of the instances that commits write, by their names. */
+  readonly lockedInstances: (commits: ReadonlyArray<Commit>) => Effect.Effect<ReadonlySet<string>, SqlError>
   /** Without a batch the call can not be settled: for what may be repeated. */
   readonly write: (batch: number | undefined, plan: Group.Plan) => Effect.Effect<Verdict, SqlError>
   /** Whether a batch was committed; if it was not, it never will be. Waits for a call that is still under way. */
@@ -38,9 +44,14 @@ export interface PgCommitter {
   readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
 }
 
-/** A constant, since the hottest statement must not be put together anew for each call. */
-const appendEvents = `select stale, conflict, known, lost, new_ids, clock from millstream.append_events(
-  $1::bigint, $2::bigint, ${Array.from({ length: 26 }, (_, i) => `$${i + 3}`).join(", ")}, $29::text)`
+const numbered = (first: number, last: number): string =>
+  Array.from({ length: last - first + 1 }, (_, i) => `$${first + i}`).join(", ")
+
+/** Constants, since the hottest statement must not be put together anew for each call. */
+const ofGroup = `$1::bigint, $2::bigint, ${numbered(3, 28)}, $29::text`
+const appendEvents = `select stale, conflict, known, lost, new_ids, clock from millstream.append_events(${ofGroup})`
+const commitEvents = `select stale, conflict, known, lost, new_ids, clock, lapsed, gone, changed
+  from millstream.commit_events(${ofGroup}, ${numbered(30, 48)})`
 
 /** `server` names this process in the notices that others hear. */
 export const make = Effect.fnUntraced(function*(server: string) {
@@ -71,9 +82,23 @@ export const make = Effect.fnUntraced(function*(server: string) {
       select path from millstream.streams where path = any(${texts(paths)}) for update skip locked`
   })
 
+  const selectLockedInstances = SqlSchema.findAll({
+    Request: Schema.Struct({ lives: Schema.Array(Schema.BigInt), processors: Schema.Array(Schema.String) }),
+    Result: Schema.Struct({ stream_id: Schema.BigInt, processor: Schema.String }),
+    execute: ({ lives, processors }) => sql`
+      with free as materialized (
+        select stream_id, processor from millstream.instances
+        where stream_id = any(${bigints(lives)}) and processor = any(${texts(processors)})
+        for no key update skip locked
+      )
+      select i.stream_id, i.processor from millstream.instances i
+      where i.stream_id = any(${bigints(lives)}) and i.processor = any(${texts(processors)})
+        and not exists (select from free f where f.stream_id = i.stream_id and f.processor = i.processor)`
+  })
+
   const write = Effect.fnUntraced(function*(batch: number | undefined, plan: Group.Plan) {
     const group = arrange(plan)
-    const [row] = yield* sql.unsafe<VerdictRow>(appendEvents, [
+    const parameters = [
       writer,
       batch === undefined ? null : BigInt(batch),
       bigints(group.ids),
@@ -103,8 +128,17 @@ export const make = Effect.fnUntraced(function*(server: string) {
       bigints(group.askedIds),
       texts(group.askedKeys),
       notice(server, plan.heads)
-    ])
-    return row === undefined ? yield* Effect.die("append_events returned no row") : verdict(row, group, plan)
+    ]
+    // What owners commit is looked at and written by a function of its own: appends alone do not pay for it.
+    if (plan.commits.length === 0) {
+      const [row] = yield* sql.unsafe<VerdictRow>(appendEvents, parameters)
+      return row === undefined ? yield* Effect.die("append_events returned no row") : verdict(row, group, plan)
+    }
+    const guards = arrangeGuards(plan.commits)
+    const [row] = yield* sql.unsafe<VerdictRow & Refused>(commitEvents, [...parameters, ...guards.parameters])
+    if (row === undefined) return yield* Effect.die("commit_events returned no row")
+    const fences = guards.fences(row)
+    return fences.size > 0 ? { _tag: "Fenced" as const, fences } : verdict(row, group, plan)
   })
 
   const committer: PgCommitter = {
@@ -115,6 +149,14 @@ export const make = Effect.fnUntraced(function*(server: string) {
       const known = yield* committer.heads(paths)
       return new Set(paths.filter((path) => known.has(path) && !free.has(path)))
     }),
+    lockedInstances: (commits) => {
+      const written = commits.flatMap(({ checkpoint, lease }) => checkpoint === undefined ? [] : [{ checkpoint, lease }])
+      if (written.length === 0) return Effect.succeed(new Set())
+      return selectLockedInstances({
+        lives: written.map(({ checkpoint }) => checkpoint.life),
+        processors: written.map(({ lease }) => lease.processor)
+      }).pipe(Effect.map((rows) => new Set(rows.map((row) => `${row.processor} ${row.stream_id}`))), misfitDies)
+    },
     write,
     settle: (batch) =>
       Effect.map(
@@ -132,25 +174,8 @@ const misfitDies: <A>(
   effect: Effect.Effect<A, SqlError | Schema.SchemaError>
 ) => Effect.Effect<A, SqlError> = Effect.catchTag("SchemaError", Effect.die)
 
-const HeadRow = Schema.Struct({
-  path: StreamPath,
-  id: Schema.BigInt,
-  head: Schema.BigInt,
-  state: CoreState.Stored,
-  created_at: Schema.Date,
-  updated_at: Schema.Date,
-  deleted_at: Schema.NullOr(Schema.Date)
-})
-
 const byPath = (rows: ReadonlyArray<typeof HeadRow.Type>): Map<StreamPath, Head> =>
-  new Map(rows.map((row) => [row.path, {
-    id: row.id,
-    offset: Number(row.head),
-    exists: row.deleted_at === null,
-    createdAt: row.created_at.getTime(),
-    updatedAt: row.updated_at.getTime(),
-    core: row.state
-  }]))
+  new Map(rows.map((row) => [row.path, headOf(row)]))
 
 interface VerdictRow {
   readonly stale: ReadonlyArray<bigint> | null
@@ -208,10 +233,3 @@ const notice = (server: string, heads: ReadonlyMap<StreamPath, Head>): string =>
   }
   return text
 }
-
-const array = (values: ReadonlyArray<unknown>, oid: number): PgTypes.Parameter =>
-  Result.getOrThrow(PgTypes.array(values, oid))
-const bigints = (values: ReadonlyArray<bigint | null>) => array(values, PgTypes.OID.int8)
-const ints = (values: ReadonlyArray<number | null>) => array(values, PgTypes.OID.int4)
-const texts = (values: ReadonlyArray<string | null>) => array(values, PgTypes.OID.text)
-const times = (values: ReadonlyArray<number>) => array(values, PgTypes.OID.timestamptz)

@@ -3,21 +3,12 @@ import { Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
+import { maxChildren } from "../domain/Bounds.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import type { Head } from "./CoreState.ts"
-import * as CoreState from "./CoreState.ts"
 import type { Child, ChildrenOptions } from "./Directory.ts"
-import { maxChildren } from "./Directory.ts"
-
-const HeadRow = Schema.Struct({
-  id: Schema.BigInt,
-  head: Schema.BigInt,
-  state: CoreState.Stored,
-  created_at: Schema.Date,
-  updated_at: Schema.Date,
-  deleted_at: Schema.NullOr(Schema.Date)
-})
+import { HeadRow, headOf } from "./HeadRow.ts"
 
 const ChildRow = Schema.Struct({
   path: StreamPath,
@@ -36,7 +27,7 @@ export const make = Effect.gen(function*() {
     Request: StreamPath,
     Result: HeadRow,
     execute: (path) => sql`
-      select id, head, state, created_at, updated_at, deleted_at from millstream.streams where path = ${path}`
+      select path, id, head, state, created_at, updated_at, deleted_at from millstream.streams where path = ${path}`
   })
   const countChildren = sql`(select count(*) from millstream.streams c where c.parent = s.path and c.deleted_at is null)`
   const selectChildren = SqlSchema.findAll({
@@ -64,14 +55,7 @@ export const make = Effect.gen(function*() {
   return {
     describe: (path: StreamPath): Effect.Effect<Option.Option<Head>, SqlError> =>
       selectHead(path).pipe(
-        Effect.map(Option.map((row) => ({
-          id: row.id,
-          offset: Number(row.head),
-          exists: row.deleted_at === null,
-          createdAt: row.created_at.getTime(),
-          updatedAt: row.updated_at.getTime(),
-          core: row.state
-        }))),
+        Effect.map(Option.map(headOf)),
         Effect.catchTag("SchemaError", Effect.die)
       ),
     children: (path: StreamPath, options: ChildrenOptions): Effect.Effect<ReadonlyArray<Child>, SqlError> => {

@@ -11,6 +11,8 @@ import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
 import * as Appender from "./Appender.ts"
+import { Causes } from "./Causes.ts"
+import { Checkpoints } from "./Checkpoints.ts"
 import { Directory } from "./Directory.ts"
 import { EventStore } from "./EventStore.ts"
 import type * as Group from "./Group.ts"
@@ -18,9 +20,12 @@ import * as GroupCommit from "./GroupCommit.ts"
 import { Growth } from "./Growth.ts"
 import { HeadCache } from "./HeadCache.ts"
 import { LogClock } from "./LogClock.ts"
+import * as PgCauses from "./PgCauses.ts"
+import * as PgCheckpoints from "./PgCheckpoints.ts"
 import * as PgCommitter from "./PgCommitter.ts"
 import * as PgDirectory from "./PgDirectory.ts"
 import * as PgHorizon from "./PgHorizon.ts"
+import * as PgInstanceChange from "./PgInstanceChange.ts"
 import * as PgNotices from "./PgNotices.ts"
 import * as PgPrefix from "./PgPrefix.ts"
 import * as PgReader from "./PgReader.ts"
@@ -34,10 +39,14 @@ export interface Options {
   readonly breaker: Limit | "off"
 }
 
-/** Connections for appends: one for the queue, one for deletes and checks, the others for streams that are locked. */
+/** Connections for appends: one for the queue, one for deletes and changes, the others for streams that are locked. */
 const writerConnections = 6
+/** Connections for what processors ask for: leases are renewed on them, so that slow reads can not hold that up. */
+const processorConnections = 4
 /** A row that another server has locked is waited for so long, then what needs it waits elsewhere. */
 const lockTimeout = "1s"
+/** A server that was frozen in a transaction holds its locks so long at most: less than the lease of a processor. */
+const idleTimeout = "3s"
 /**
  * How the queries of appends are planned: once, and by index always. The statistics of a young table are stale, and a
  * plan that was made for ten streams must not scan a hundred thousand.
@@ -61,13 +70,28 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const [now] = yield* client<{ readonly clock: number }>`select extract(epoch from clock_timestamp())::float8 * 1000 as clock`
   if (now !== undefined) clock.observe(now.clock)
   // Appends have connections of their own, so that slow reads can not hold them up.
+  const startupParameters = {
+    ...client.config.startupParameters,
+    ...planning,
+    lock_timeout: lockTimeout,
+    idle_in_transaction_session_timeout: idleTimeout
+  }
   const writers = yield* PgClient.make({
     ...client.config,
     maxConnections: writerConnections,
     applicationName: "millstream appender",
-    startupParameters: { ...client.config.startupParameters, ...planning, lock_timeout: lockTimeout }
+    startupParameters
   })
   const onWriters = Effect.provideService(SqlClient, writers)
+  const checkpoints = yield* Effect.flatMap(
+    PgClient.make({
+      ...client.config,
+      maxConnections: processorConnections,
+      applicationName: "millstream processors",
+      startupParameters
+    }),
+    (connections) => Effect.provideService(PgCheckpoints.make(server), SqlClient, connections)
+  )
 
   const onCommitted = ({ events, heads }: Group.Plan): void => {
     const types = new Map<StreamPath, Set<string>>()
@@ -86,13 +110,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
     GroupCommit.make({ committer, watchdog, cache, clock, breaker: options.breaker, onCommitted })))
 
   const appender = yield* Appender.make({ main: yield* groupCommit, lane: groupCommit })
-  const remove = yield* onWriters(
-    Effect.flatMap(PgCommitter.make(server), (committer) => PgRemoval.make(server, committer, clock))
+  const { change, remove } = yield* onWriters(
+    Effect.flatMap(PgCommitter.make(server), (committer) =>
+      Effect.all({
+        change: PgInstanceChange.make(committer, clock),
+        remove: PgRemoval.make(server, committer, clock)
+      }))
   )
   yield* PgNotices.listen(server, { cache, recent })
   const readPage = yield* PgReader.make
   const readWithin = yield* PgPrefix.make
   const directory = yield* PgDirectory.make
+  const causes = yield* PgCauses.make
   const horizonAge = yield* PgHorizon.make
 
   const onRemoved = ({ plan, removed }: PgRemoval.Removal): void => {
@@ -106,6 +135,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Context.make(EventStore, {
     append: appender.append,
+    commit: appender.commit,
     read: (path, options) => inTime(readPage(path, options)),
     readWithin: (prefix, options) => inTime(readWithin(prefix, options)),
     remove: (path, { recursive }) => available(remove(path, recursive, onRemoved)),
@@ -118,6 +148,25 @@ const make = Effect.fnUntraced(function*(options: Options) {
       orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
     }),
     horizonAge: inTime(horizonAge)
+  }), Context.add(Causes, {
+    chain: (path, offset) => inTime(causes.chain(path, offset)),
+    effects: (path, offset) => inTime(causes.effects(path, offset))
+  }), Context.add(Checkpoints, {
+    register: (registration) => inTime(checkpoints.register(registration)),
+    registered: inTime(checkpoints.registered),
+    claim: (...asked) => inTime(checkpoints.claim(...asked)),
+    release: (lease) => inTime(checkpoints.release(lease)),
+    advance: (lease) => soon(Effect.catchTag(checkpoints.advance(lease), "SqlError", away)),
+    undone: (processor, after) => inTime(checkpoints.undone(processor, after)),
+    open: (lease, path) => soon(Effect.catchTag(checkpoints.open(lease, path), "SqlError", away)),
+    instances: (processor, after) => inTime(checkpoints.instances(processor, after)),
+    instancesOn: (path) => inTime(checkpoints.instancesOn(path)),
+    snapshot: (processor, version, life, offset) => inTime(checkpoints.snapshot(processor, version, life, offset)),
+    change: (processor, path, word) =>
+      Effect.map(Effect.catchTag(change(processor, path, word), "SqlError", away), (plan) => {
+        for (const each of plan.heads.keys()) cache.delete(each)
+        onCommitted(plan)
+      })
   }))
 })
 
@@ -130,14 +179,20 @@ const away = (error: SqlError) =>
 const available = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> =>
   Effect.catchTag(effect, "SqlError", away)
 
-const inTime = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> =>
-  Effect.timeoutOrElse(available(effect), {
+const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> =>
+  Effect.timeoutOrElse(effect, {
     duration: readTimeout,
     orElse: () => Effect.fail(new Unavailable({ reason: "The database does not answer", retryAfterSeconds: 1 }))
   })
 
+const inTime = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavailable> => soon(available(effect))
+
 /** The log over the `PgClient` in scope; it makes its tables on first use. */
 export const layer = (
   options: Options
-): Layer.Layer<EventStore | Directory, SqlError | PgSetup.SetupError, PgClient.PgClient | SqlClient | Growth> =>
+): Layer.Layer<
+  EventStore | Directory | Causes | Checkpoints,
+  SqlError | PgSetup.SetupError,
+  PgClient.PgClient | SqlClient | Growth
+> =>
   Layer.effectContext(make(options)).pipe(Layer.provide(Reactivity.layer))

@@ -7,6 +7,7 @@ import { Effect, Metric, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
+import * as Outage from "./Outage.ts"
 
 /** How often it is measured for the metric. */
 const measureEvery = "1 second"
@@ -42,7 +43,8 @@ export const make = Effect.gen(function*() {
   )
   yield* age.pipe(
     Effect.timeout(measureTimeout),
-    Effect.catch((error) => Effect.logDebug("The horizon's age could not be measured and is tried again", error)),
+    Outage.make("Measuring the horizon", `the next try is in ${measureEvery}, until then its metric stands still`),
+    Effect.ignore,
     Effect.repeat(Schedule.spaced(measureEvery)),
     Effect.forkScoped
   )

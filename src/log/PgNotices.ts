@@ -10,6 +10,7 @@ import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import { Growth } from "./Growth.ts"
 import type { HeadCache } from "./HeadCache.ts"
+import * as Outage from "./Outage.ts"
 import * as PgPresence from "./PgPresence.ts"
 import type { Recent } from "./Recent.ts"
 
@@ -55,7 +56,7 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
     // Closed after the session: before it, it would ask Postgres to stop, and wait for one that is silent.
     const listening = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const session = yield* PgConnection.make(client.config)
-    yield* PgPresence.attend(session)
+    yield* PgPresence.attend(session, server)
     const notices = yield* Scope.provide(session.listen("millstream"), listening)
     // A listener that fails must not make this process deaf.
     return Effect.forever(Queue.take(notices).pipe(
@@ -66,13 +67,16 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   const scope = yield* Effect.scope
   const first = yield* Scope.fork(scope)
   const hearing = yield* Scope.provide(attend, first)
-  const again = Effect.scoped(Effect.flatMap(attend, (hearing) => {
+  const told = Outage.make(
+    "Listening for what other processes write",
+    `it is tried again every ${reconnectAfter}, and meanwhile what is watched is looked at every ${lookEvery}`
+  )
+  const again = Effect.scoped(Effect.flatMap(told(attend), (hearing) => {
     // Whatever was told while nobody listened is lost.
     missed()
-    return hearing
+    return told(hearing)
   }))
-  yield* hearing.pipe(
-    Effect.tapError((error) => Effect.logDebug("The connection that listens broke and is made again", error)),
+  yield* told(hearing).pipe(
     Effect.ensuring(Scope.close(first, Exit.void)),
     Effect.catch(() => Effect.retry(again, Schedule.spaced(reconnectAfter))),
     Effect.forkScoped
@@ -92,7 +96,11 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
     for (const path of watched) growth.announce({ path, head: found.get(path), types: undefined, deleted: false })
   }).pipe(
     Effect.timeout(lookTimeout),
-    Effect.catch((error) => Effect.logDebug("The look at watched streams failed and is tried again", error)),
+    Outage.make(
+      "The look at watched streams",
+      `the next is in ${lookEvery}, and until one works a reader whose notice was lost waits`
+    ),
+    Effect.ignore,
     Effect.repeat(Schedule.spaced(lookEvery)),
     Effect.forkScoped
   )

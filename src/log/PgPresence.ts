@@ -1,5 +1,5 @@
 /**
- * Whether other servers share this log. Each holds a lock for as long as its session lives; one that finds itself
+ * Which servers share this log. Each holds locks for as long as its session lives; one that finds itself
  * alone lets writers save their notices, one that does not turns them on for all.
  */
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
@@ -9,7 +9,9 @@ import { Effect } from "effect"
 const lock = 0x6d696c6c32n
 
 /** Takes part for as long as the session lives. To be done before anything is read that relies on notices. */
-export const attend = Effect.fnUntraced(function*(session: PgConnection.PgConnection) {
+export const attend = Effect.fnUntraced(function*(session: PgConnection.PgConnection, server: string) {
+  // Under its own name too: what it holds ends with it, see `millstream.is_held`.
+  yield* session.query("select pg_advisory_lock_shared(hashtextextended($1, 0))", [server])
   const { rows } = yield* session.query("select pg_try_advisory_lock($1) as alone", [lock])
   if (rows[0]?.["alone"] === true) {
     // Said before the next one is let in, so that the last word is the newcomer's.

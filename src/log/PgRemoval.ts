@@ -9,6 +9,7 @@ import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as Admission from "./Admission.ts"
+import * as Contention from "./Contention.ts"
 import type { Head } from "./CoreState.ts"
 import * as CoreState from "./CoreState.ts"
 import { unwritten } from "./CoreState.ts"
@@ -23,11 +24,6 @@ const sweptAtOnce = 1_000
 /** How often the sweeper looks for what another server, or a crash, left behind. */
 const sweepEvery = "1 minute"
 const retrySweepAfter = "1 second"
-
-/** Someone else was in the way of a delete: nothing was written, and it is tried again. */
-const whileContended = Schedule.exponential("10 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
-const contended: ReadonlyArray<SqlError["reason"]["_tag"]> = ["DeadlockError", "SerializationError", "LockTimeoutError"]
-const isContended = (error: SqlError): boolean => contended.includes(error.reason._tag)
 
 export interface Removal {
   readonly plan: Group.Plan
@@ -55,7 +51,11 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
     Request: Schema.Struct({ paths: Paths, state: Schema.String }),
     execute: ({ paths, state }) => sql`
       with ended as (select id, path from millstream.streams where path = any(${[...paths]}::text[])),
-      swept as (insert into millstream.deleted_streams select id from ended)
+      swept as (insert into millstream.deleted_streams select id from ended),
+      -- A commit for the old life finds no instance any more.
+      instances as (delete from millstream.instances where stream_id in (select id from ended)),
+      cursors as (delete from millstream.fiber_cursors where stream_id in (select id from ended)),
+      snapshots as (delete from millstream.snapshots where stream_id in (select id from ended))
       update millstream.streams s
       set id = nextval(pg_get_serial_sequence('millstream.streams', 'id')), born = s.head, deleted_at = clock_timestamp(),
         updated_at = greatest(s.updated_at, clock_timestamp()), state = ${state}
@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
       })
       const told = new Map([...heads].filter(([path]) => !removed.includes(path)))
       const kept = events.filter((event) => told.has(event.streamPath))
-      const plan = { decisions: [], events: kept, heads: told, looked: only(view, told), asked: new Map() }
+      const plan = { decisions: [], events: kept, heads: told, looked: only(view, told), asked: new Map(), commits: [] }
       if (kept.length > 0) yield* committer.write(undefined, plan)
       if (removed.length > 0) {
         yield* endLives({ paths: removed, state: yield* encodeState(CoreState.initial) }).pipe(
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
         yield* sql`select pg_notify('millstream', ${notice(server, removed)}::text) from millstream.log where notify`
       }
       return { plan, removed }
-    })).pipe(Effect.retry({ while: isContended, schedule: whileContended }))
+    })).pipe(Contention.retry)
 
   const sweep = Effect.gen(function*() {
     while (true) {
@@ -98,7 +98,11 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
             select "offset" from millstream.events where stream_id = ${oldest.id}::bigint limit ${sweptAtOnce}::int)
           returning 1
         ) select count(*) as events from swept`
-      if (swept?.events === 0n) yield* sql`delete from millstream.deleted_streams where id = ${oldest.id}::bigint`
+      if (swept?.events !== 0n) continue
+      // A cursor that moved just when the stream was deleted may have made an instance of it.
+      yield* sql`
+        with instances as (delete from millstream.instances where stream_id = ${oldest.id}::bigint)
+        delete from millstream.deleted_streams where id = ${oldest.id}::bigint`
     }
   })
   yield* left.await.pipe(

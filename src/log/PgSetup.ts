@@ -46,8 +46,11 @@ const sessions = Effect.gen(function*() {
     )
     // An idle pooler gives the session that was used last to whoever comes next, so one client alone notices nothing.
     const [between] = yield* other.executeValues("select pg_backend_pid()", [])
+    // And one that goes round two sessions comes back to the first with every second statement.
+    const [again] = yield* other.executeValues("select pg_backend_pid()", [])
     const [after] = yield* one.executeValues("select pg_backend_pid(), current_setting('millstream.session', true)", [])
-    return before?.[0] === after?.[0] && after?.[1] === "1" && before?.[0] !== between?.[0]
+    return before?.[0] === after?.[0] && after?.[1] === "1" &&
+      between?.[0] === again?.[0] && before?.[0] !== between?.[0]
   }))
   if (!held) {
     return yield* new SetupError({
@@ -58,7 +61,7 @@ const sessions = Effect.gen(function*() {
 })
 
 // After a restored dump Postgres's own transaction ids may be younger than the log: new ones must go on rising.
-// A stream keeps its last one when its events are deleted.
+// A stream keeps its last one when its events are deleted; a processor counts from one that may have written nothing.
 const raiseBase = Effect.gen(function*() {
   const sql = yield* SqlClient
   yield* sql`
@@ -66,7 +69,9 @@ const raiseBase = Effect.gen(function*() {
     from (
       select greatest(
         (select tx from millstream.events order by tx desc, position desc limit 1),
-        (select max(tx) from millstream.streams)) as tx
+        (select max(tx) from millstream.streams),
+        (select max(tx) from millstream.processors),
+        (select max(tx) from millstream.coverage)) as tx
     ) m
     where m.tx >= tx_base + pg_current_xact_id()::text::bigint`
 })

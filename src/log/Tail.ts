@@ -12,7 +12,7 @@ import type { Grown, Growth } from "./Growth.ts"
 export type Step =
   /** Events, at least one. */
   | { readonly _tag: "Events"; readonly page: Page }
-  /** History is through; said once. */
+  /** History is through; said once, unless the reader wants to hear it again. */
   | { readonly _tag: "CaughtUp"; readonly offset: number }
   /** The stream was deleted, or all that was asked for has been read. */
   | { readonly _tag: "Deleted" }
@@ -31,6 +31,8 @@ export interface Options {
   readonly types?: ReadonlyArray<string> | undefined
   /** How many events the reader counts on, so that no more are read; the tail does not end there. */
   readonly limit?: number | undefined
+  /** Whether it says again that it has caught up behind a page that did not reach the head. */
+  readonly again?: boolean | undefined
   /** Whether it goes on behind what exists now. */
   readonly live: boolean
 }
@@ -46,7 +48,8 @@ export class Tail {
   /** What the reader still counts on; more than that comes in pages as it would without a limit. */
   private left: number
   private life: bigint | undefined = undefined
-  private unread = true
+  /** The head that it was told of; without bound where it was not told which. Up to here there is something to read. */
+  private told = Number.POSITIVE_INFINITY
   private isDeleted = false
   private hasCaughtUp = false
   private ahead: Fiber.Fiber<Page, Unavailable> | undefined = undefined
@@ -79,7 +82,7 @@ export class Tail {
     if (this.cursor >= this.end) return Effect.succeed<Step>({ _tag: "End" })
     const recent = this.ahead === undefined ? this.recent() : undefined
     if (recent !== undefined) return this.advance(recent)
-    if (this.unread) return this.read
+    if (this.isUnread) return this.read
     if (!this.hasCaughtUp) {
       this.hasCaughtUp = true
       return Effect.succeed<Step>({ _tag: "CaughtUp", offset: this.cursor })
@@ -94,8 +97,16 @@ export class Tail {
     })
   })
 
-  private readonly read: Effect.Effect<Step, Unavailable> = Effect.gen({ self: this }, function*() {
-    this.unread = false
+  /** A page that was not read to its end is unread as before. */
+  private readonly read: Effect.Effect<Step, Unavailable> = Effect.suspend(() =>
+    Effect.onError(this.readPage, () =>
+      Effect.sync(() => {
+        this.told = Number.POSITIVE_INFINITY
+      }))
+  )
+
+  private readonly readPage: Effect.Effect<Step, Unavailable> = Effect.gen({ self: this }, function*() {
+    this.told = 0
     const { ahead } = this
     this.ahead = undefined
     const page = yield* ahead === undefined ? this.load(this.cursor, this.left) : Fiber.join(ahead)
@@ -103,13 +114,17 @@ export class Tail {
     this.life = page.life
     if (!this.options.live) this.end = Math.min(this.end, page.head)
     if (page.last < Math.min(page.head, this.end)) {
-      this.unread = true
+      this.told = Math.max(this.told, page.head)
       // History is read one page ahead, so that Postgres works while the last page is sent.
       const left = this.left - page.lines.length
       if (left > 0) this.ahead = yield* Effect.forkChild(this.load(page.last, left))
     }
     return yield* this.advance(page)
   })
+
+  private get isUnread(): boolean {
+    return this.told > this.cursor
+  }
 
   private load(after: number, left: number): Effect.Effect<Page, Unavailable> {
     const { types } = this.options
@@ -122,7 +137,9 @@ export class Tail {
     if (this.isDeleted) return this.next
     this.cursor = Math.max(this.cursor, page.last)
     this.left -= page.lines.length
-    return page.lines.length === 0 ? this.next : Effect.succeed<Step>({ _tag: "Events", page })
+    if (page.lines.length === 0) return this.next
+    if (this.options.again === true && page.last < page.head) this.hasCaughtUp = false
+    return Effect.succeed<Step>({ _tag: "Events", page })
   }
 
   /** What is in memory after the cursor, less what is not wanted. */
@@ -138,7 +155,7 @@ export class Tail {
   private hear(grown: Grown): void {
     if (grown.deleted) this.isDeleted = true
     else if (grown.head !== undefined && grown.head <= this.cursor) return
-    else this.unread = true
+    else this.told = Math.max(this.told, grown.head ?? Number.POSITIVE_INFINITY)
     const { wake } = this
     if (wake === undefined) return
     const page = this.outlet === undefined || this.isDeleted ? undefined : this.recent()
@@ -147,10 +164,9 @@ export class Tail {
       return wake(this.next)
     }
     // A local writer's head is what the ring ends with, so this page is all there is.
-    this.unread = grown.head === undefined || grown.head > page.last
     this.cursor = page.last
     const hasRoom = page.lines.length === 0 || this.outlet(page)
-    if (hasRoom && !this.unread) return
+    if (hasRoom && !this.isUnread) return
     this.wake = undefined
     wake(hasRoom ? this.next : Effect.succeed<Step>({ _tag: "Full" }))
   }

@@ -30,7 +30,12 @@ describe("the OpenAPI document", () => {
       [
         "delete /api/streams/{path}",
         "get /",
+        "get /api/causes/{path}",
         "get /api/children/{path}",
+        "get /api/page/{path}",
+        "get /api/processors",
+        "get /api/processors/{name}/instances",
+        "get /api/processors/{name}/undone",
         "get /api/state/{path}",
         "get /api/streams/{path}",
         "get /api/streams/{path}/**",
@@ -40,6 +45,15 @@ describe("the OpenAPI document", () => {
         "get /health",
         "get /metrics",
         "get /openapi.json",
+        "post /api/processors/{name}/advance",
+        "post /api/processors/{name}/claim",
+        "post /api/processors/{name}/commit",
+        "post /api/processors/{name}/open",
+        "post /api/processors/{name}/refold",
+        "post /api/processors/{name}/register",
+        "post /api/processors/{name}/release",
+        "post /api/processors/{name}/resume",
+        "post /api/processors/{name}/skip",
         "post /api/streams/{path}",
         "post /in/{token}/{path}"
       ]
@@ -118,6 +132,7 @@ describe("problem documents", () => {
     Forbidden: new StreamError.Forbidden({ reason }),
     NotFound: new StreamError.NotFound({ reason }),
     IdempotencyConflict: new StreamError.IdempotencyConflict({ idempotencyKey: "k", offset: Offset.make(2) }),
+    Fenced: new StreamError.Fenced({ processor: "ping-pong", lost: "lease" }),
     OffsetMismatch: new StreamError.OffsetMismatch({ expected: Offset.make(2), actual: Offset.make(3) }),
     PayloadTooLarge: new StreamError.PayloadTooLarge({ limit: 1, reason }),
     InvalidEvent: new StreamError.InvalidEvent({ reason, field: "type", index: 1, example: { type: "ping" } }),
@@ -126,7 +141,14 @@ describe("problem documents", () => {
       reason,
       pausedAt: DateTime.makeUnsafe(0)
     }),
-    Unavailable: new StreamError.Unavailable({ reason, retryAfterSeconds: 1 })
+    Unavailable: new StreamError.Unavailable({ reason, retryAfterSeconds: 1 }),
+    Behind: new StreamError.Behind({
+      processor: "ping-pong",
+      streamPath: StreamPath.root,
+      offset: Offset.make(2),
+      atLeast: Offset.make(3),
+      status: "folding"
+    })
   }
 
   for (const [tag, error] of Object.entries(samples)) {
@@ -139,11 +161,13 @@ describe("problem documents", () => {
         ApiProblem.Forbidden,
         ApiProblem.NotFound,
         ApiProblem.IdempotencyConflict,
+        ApiProblem.Fenced,
         ApiProblem.OffsetMismatch,
         ApiProblem.PayloadTooLarge,
         ApiProblem.InvalidEvent,
         ApiProblem.StreamPaused,
-        ApiProblem.Unavailable
+        ApiProblem.Unavailable,
+        ApiProblem.Behind
       ])
       const decoded = Schema.decodeUnknownSync(Schema.toCodecJson(contract), { onExcessProperty: "error" })(wire)
       assert.strictEqual(decoded._tag, error._tag)

@@ -19,8 +19,8 @@ export interface Dialect {
   readonly create: (path: string) => Buffer | undefined
   /** Appends a JSON text: one event, or an array of them. */
   readonly append: (path: string, json: string) => Buffer
-  /** Opens a tail that begins at the stream's end. */
-  readonly tail: (path: string) => Buffer
+  /** Opens a tail that begins at the stream's end, of events of one type where that is given. */
+  readonly tail: (path: string, type?: string) => Buffer
   /** Reads the stream from its start. */
   readonly catchUp: (path: string, format: Format) => Buffer
   readonly get: (pathAndQuery: string) => Buffer
@@ -50,7 +50,10 @@ export const of = (target: Target): Dialect => {
   return {
     create: () => undefined,
     append: (path, body) => request("POST", `/api/streams${path}`, json, body),
-    tail: (path) => request("GET", `/api/streams${path}?afterOffset=end`, sse),
+    tail: (path, type) => {
+      const types = type === undefined ? "" : `&types=${encodeURIComponent(type)}`
+      return request("GET", `/api/streams${path}?afterOffset=end${types}`, sse)
+    },
     catchUp: (path, format) => get(`/api/streams${path}?live=false&format=${format}`),
     get
   }

@@ -21,8 +21,11 @@ export type Job =
     readonly batch: number
     readonly seconds: number
   }
-  /** One tail, and appends of which each waits for the one before to arrive there; the time in between. */
-  | { readonly kind: "latency"; readonly path: string; readonly seconds: number }
+  /**
+   * One tail, and appends of which each waits for the one before to arrive there; the time in between. Where a type is
+   * given, what arrives is the answer of that type.
+   */
+  | { readonly kind: "latency"; readonly path: string; readonly answer?: string; readonly seconds: number }
   /** Many tails on one stream, and appends as fast as they keep up with; counts deliveries. */
   | { readonly kind: "fanOut"; readonly path: string; readonly tails: number; readonly seconds: number }
   /** Appends events in batches, in order. Measures the whole of it. */

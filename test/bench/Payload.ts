@@ -4,7 +4,8 @@
 export const size = 200
 
 const digits = 8
-const type = "bench/measured"
+/** The type of every event. */
+export const type = "bench/measured"
 
 /** Occurs once in the stored form of each event, in every protocol and format. */
 export const marker = JSON.stringify(type)
@@ -15,11 +16,14 @@ export const id = (number: number): string => `"id":"${String(number).padStart(d
 const text = "the quick brown fox jumps over the lazy dog, ".repeat(5)
 const open = `,"text":"`
 
-/** One event as the JSON text of a request. */
-export const event = (number: number): string => {
+/** The payload of one event. */
+export const payload = (number: number): string => {
   const start = `{${id(number)}${open}`
-  return `{"type":${marker},"payload":${start}${text.slice(0, size - start.length - 2)}"}}`
+  return `${start}${text.slice(0, size - start.length - 2)}"}`
 }
+
+/** One event as the JSON text of a request. */
+export const event = (number: number): string => `{"type":${marker},"payload":${payload(number)}}`
 
 /** An array of events, numbered from 0. */
 export const batch = (length: number): string => `[${Array.from({ length }, (_, i) => event(i)).join(",")}]`

@@ -8,7 +8,7 @@ import * as FreePort from "./FreePort.ts"
 import type { PostgresCluster } from "./PostgresCluster.ts"
 
 /** How the product is started, from the root of the project. */
-const productCommand = ["src/cli/main.ts", "serve"]
+const productCommand: ReadonlyArray<string> = ["src/cli/main.ts", "serve"]
 
 /** How long a server may take until it is ready, in milliseconds: a first start makes a database. */
 const patience = 60_000
@@ -26,8 +26,15 @@ export interface Server {
 
 const root = path.resolve(import.meta.dirname, "../..")
 
-/** Starts the product with its data in a folder; without a URL it runs the Postgres that it embeds. */
-export const product = async (dataDir: string, databaseUrl?: string): Promise<Server> => {
+/**
+ * Starts the product with its data in a folder; without a URL it runs the Postgres that it embeds. Another command can
+ * be what serves.
+ */
+export const product = async (
+  dataDir: string,
+  databaseUrl?: string,
+  serve: ReadonlyArray<string> = productCommand
+): Promise<Server> => {
   const port = await FreePort.find()
   const { DATABASE_URL: _, ...inherited } = process.env
   const env = {
@@ -38,7 +45,7 @@ export const product = async (dataDir: string, databaseUrl?: string): Promise<Se
     MILLSTREAM_CIRCUIT_BREAKER: "off",
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl })
   }
-  const command = productCommand.map((part) => part.endsWith(".ts") ? path.join(root, part) : part)
+  const command = serve.map((part) => part.endsWith(".ts") ? path.resolve(root, part) : part)
   const child = Child.start("product", process.execPath, command, { env })
   let isOver = false
   const over = child.ended.finally(() => {

@@ -107,7 +107,7 @@ const begun = async (path: string): Promise<Connection.Connection> => {
 const latency = async (job: Extract<Job, { readonly kind: "latency" }>): Promise<Found> => {
   const connection = await begun(job.path)
   let arrived = () => {}
-  const tail = dialect.tail(job.path)
+  const tail = dialect.tail(job.path, job.answer)
   const reader = await StreamReader.openAfter(target, tail, "caught-up", Payload.marker, () => arrived())
   let id = 0
   return closedLoop([connection], 1, job.seconds, (worker, done) => {

@@ -120,6 +120,29 @@ layer(NodeServices.layer, { excludeTestServices: true })("the command line", (it
       assert.strictEqual(cut.code, 1)
     }))
 
+  it.effect("causes prints what the server found, and says where there is more", () =>
+    Effect.gen(function*() {
+      const chain = yield* against([yaml(doc(2) + doc(3))], ["causes", "/games", "3"])
+      assert.deepStrictEqual(seen(chain), { code: 0, stdout: doc(2) + doc(3), stderr: "" })
+      assert.strictEqual(chain.requests[0]?.path, "/api/causes/games")
+      assert.deepStrictEqual(chain.requests[0]?.query, { offset: "3", format: "yaml" })
+      const more: FakeServer.Answer = (response) =>
+        response.writeHead(200, { "content-type": "application/json", "millstream-more": "true" }).end("[]\n")
+      const effects = yield* against([more], ["causes", "/games", "3", "--effects", "--format", "json"])
+      assert.deepStrictEqual([effects.code, effects.stdout], [0, "[]\n"])
+      assert.match(effects.stderr, /^There are more: [^\n]*\n$/)
+      assert.deepStrictEqual(effects.requests[0]?.query, { offset: "3", effects: "", format: "json", pretty: "" })
+      const reason = "/games has no event at offset 9"
+      const none = FakeServer.problem(404, "NotFound", { reason })
+      const missing = yield* against([none], ["causes", "/games", "9"])
+      assert.deepStrictEqual(seen(missing), { code: 1, stdout: "", stderr: `millstream: ${reason}\n` })
+      for (const args of [["causes", "/games"], ["causes", "/games", "two"]]) {
+        const wrong = yield* against([], args)
+        assert.deepStrictEqual([wrong.code, wrong.stdout, wrong.requests.length], [2, "", 0])
+        assert.match(wrong.stderr, /^millstream: [^\n]*offset[^\n]*\n$/)
+      }
+    }))
+
   it.effect("read ends quietly when nobody reads on", () =>
     Effect.gen(function*() {
       const server = yield* FakeServer.make([yaml(doc(2).repeat(50_000))])

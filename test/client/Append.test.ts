@@ -155,27 +155,35 @@ describe("errors", () => {
     }))
 })
 
-describe("state, children and delete", () => {
+describe("state, children, causes and delete", () => {
   it.live("ask what the contract says", () =>
     Effect.gen(function*() {
       const at = "2026-01-02T03:04:05.678Z"
+      const tooLarge = JSON.stringify(FakeServer.event(3)).replace("{\"n\":3}", "1e400")
       const state = { path: "/games", head: 4, createdAt: at, updatedAt: at, metadata: {}, paused: null }
       const { client, server } = yield* connect([
         away,
         FakeServer.json(200, { ...state, circuitBreaker: { enabled: false }, processors: {} }),
         FakeServer.json(200, [{ path: "/games/chess", head: 2, createdAt: at, updatedAt: at, children: 0 }]),
+        FakeServer.ndjson(`${JSON.stringify(FakeServer.event(2))}\n${tooLarge}\n`),
+        FakeServer.ndjson(""),
         FakeServer.json(200, { deleted: ["/games/chess"] }),
         away
       ])
       assert.strictEqual((yield* client.state("/games")).head, 4)
       const children = yield* client.children("/games", { recursive: true, limit: 10, after: "/games/checkers" })
       assert.strictEqual(children[0]?.path, "/games/chess")
+      const chain = yield* client.causes("/games/chess", 3)
+      assert.deepStrictEqual(chain.map(({ payload }) => payload), [{ n: 2 }, Number.MAX_VALUE])
+      assert.deepStrictEqual(yield* client.causes("/games/chess", 3, { effects: true }), [])
       assert.deepStrictEqual(yield* client.delete("/games/chess", { recursive: true }), ["/games/chess"])
       assert.strictEqual((yield* Effect.flip(client.delete("/games/chess")))._tag, "Unavailable")
       assert.deepStrictEqual(server.requests.map(({ method, path, query }) => [method, path, query]), [
         ["GET", "/api/state/games", {}],
         ["GET", "/api/state/games", {}],
         ["GET", "/api/children/games", { recursive: "", limit: "10", after: "/games/checkers" }],
+        ["GET", "/api/causes/games/chess", { offset: "3", format: "ndjson" }],
+        ["GET", "/api/causes/games/chess", { offset: "3", format: "ndjson", effects: "" }],
         ["DELETE", "/api/streams/games/chess", { recursive: "" }],
         ["DELETE", "/api/streams/games/chess", {}]
       ])

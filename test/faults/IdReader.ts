@@ -7,6 +7,7 @@ import * as http from "node:http"
 export class IdReader {
   private readonly port: number
   private readonly path: string
+  private readonly query: string
   private request: http.ClientRequest | undefined
   private response: http.IncomingMessage | undefined
   private rest = ""
@@ -19,9 +20,10 @@ export class IdReader {
   caughtUp = false
   connections = 0
 
-  constructor(port: number, path: string) {
+  constructor(port: number, path: string, query = "") {
     this.port = port
     this.path = path
+    this.query = query
     this.connect()
   }
 
@@ -51,7 +53,7 @@ export class IdReader {
     if (this.stopped || this.paused) return
     this.rest = ""
     const headers = { accept: "text/event-stream", ...(this.last === 0 ? {} : { "last-event-id": String(this.last) }) }
-    const path = `/api/streams${this.path}`
+    const path = `/api/streams${this.path}${this.query}`
     const request = http.get({ host: "127.0.0.1", port: this.port, path, headers, agent: false })
     this.request = request
     // Its close follows, and says what matters.

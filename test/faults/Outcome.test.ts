@@ -1,7 +1,16 @@
 /** What becomes of appends whose connection breaks around the commit: each is recorded once, and answered as it is. */
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
-import { fresh, offsetOf, one, proxy, readAll, server, TestLog, until } from "./TestLog.ts"
+import { Effect, Option } from "effect"
+import { StreamPath } from "../../src/domain/StreamPath.ts"
+import { fresh, offsetOf, one, parse, proxy, readAll, server, type Server, TestLog, until } from "./TestLog.ts"
+
+/** A processor of a server, at work on one stream. */
+const working = Effect.fnUntraced(function*({ checkpoints }: Server, path: StreamPath) {
+  const processor = path.slice(1)
+  yield* checkpoints.register({ processor, version: 1, consumes: ["*"], emits: [], streams: path, startFrom: "start" })
+  const lease = yield* Effect.orDie(Effect.fromOption(yield* checkpoints.claim(processor, "me", 60_000)))
+  return { lease, instance: yield* Effect.orDie(Effect.fromOption(yield* checkpoints.open(lease, path))) }
+})
 
 layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Outcome", (it) => {
   for (const where of ["before", "after"] as const) {
@@ -32,6 +41,27 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Outc
         yield* Effect.promise(() => cut)
         assert.strictEqual(offsetOf(appended), 2)
         assert.deepStrictEqual((yield* readAll(log, path)).map(({ offset }) => offset), [1, 2])
+      }))
+
+    it.effect(`commits to three streams once when the connection is cut ${where} Postgres has answered`, () =>
+      Effect.gen(function*() {
+        const between = yield* proxy
+        const log = yield* server({ port: between.port })
+        const path = fresh("commit")
+        yield* log.store.append(one(path, "first"))
+        const { instance, lease } = yield* working(log, path)
+        const cut = between.cut("the-one", where)
+        const appends = ["in", "out", "on"].map((name) => one(StreamPath.make(`${path}/${name}`), "the-one"))
+        const checkpoint = { ...instance, offset: 2, state: "{}", fibers: "[]", keep: false }
+        const appended = yield* log.store.commit({ lease, appends, checkpoint })
+        yield* Effect.promise(() => cut)
+        for (const [i, append] of appends.entries()) {
+          const lines = yield* readAll(log, append.path)
+          assert.deepStrictEqual(lines.slice(1), appended[i]?.lines.map(parse))
+        }
+        const after = Option.getOrUndefined(yield* log.checkpoints.open(lease, path))
+        assert.deepInclude(after ?? {}, { revision: 1, offset: 2, state: "{}" })
+        assert.strictEqual((yield* Effect.flip(log.store.commit({ lease, appends, checkpoint })))._tag, "Fenced")
       }))
 
     it.effect(`records once when the question about the outcome is cut ${where} Postgres has answered too`, () =>

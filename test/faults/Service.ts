@@ -44,8 +44,8 @@ const statusOf = async (port: number): Promise<number> => {
   return status
 }
 
-/** On a new data folder, or on the database that is named. */
-export const make = async (databaseUrl?: string): Promise<Service> => {
+/** On a new data folder, or on the database that is named; with the processors of a file, if one is. */
+export const make = async (databaseUrl?: string, processors?: string): Promise<Service> => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "millstream-faults-"))
   fs.chmodSync(folder, 0o755)
   const dataDir = path.join(folder, "data")
@@ -63,12 +63,12 @@ export const make = async (databaseUrl?: string): Promise<Service> => {
   const ready = () =>
     Fact.until(`a service that is ready (it said: ${output.slice(-2_000)})`, async () => {
       if (child !== undefined && ended(child)) throw new Error(`The service has ended:\n${output}`)
-      return (await statusOf(port)) === 200
+      return (await statusOf(port)) === 200 && (processors === undefined || output.includes("at work"))
     })
   const start = () => {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) =>
       !name.startsWith("MILLSTREAM_") && name !== "DATABASE_URL" && !name.startsWith("VITEST")))
-    const started = spawn(process.execPath, [...command], {
+    const started = spawn(process.execPath, [...command, ...(processors === undefined ? [] : [processors])], {
       cwd: project,
       env: {
         ...env,
@@ -81,6 +81,7 @@ export const make = async (databaseUrl?: string): Promise<Service> => {
       stdio: ["ignore", "pipe", "pipe"]
     })
     child = started
+    output = ""
     living.add(started)
     started.once("exit", () => living.delete(started))
     for (const stream of [started.stdout, started.stderr]) {

@@ -8,6 +8,7 @@ import { Context, Data, Effect, FileSystem, Layer, Redacted, Result, Schedule } 
 import { Client } from "pg"
 import type { AppendError } from "../../src/domain/StreamError.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
+import { Checkpoints } from "../../src/log/Checkpoints.ts"
 import { Directory } from "../../src/log/Directory.ts"
 import * as EmbeddedPostgres from "../../src/log/EmbeddedPostgres.ts"
 import type { Appended, AppendRequest, Cursor } from "../../src/log/EventStore.ts"
@@ -32,6 +33,7 @@ export class TestLog extends Context.Service<TestLog, EmbeddedPostgres.EmbeddedP
 export interface Server {
   readonly store: EventStore["Service"]
   readonly directory: Directory["Service"]
+  readonly checkpoints: Checkpoints["Service"]
   readonly growth: Growth["Service"]
 }
 
@@ -49,6 +51,7 @@ export const server = Effect.fnUntraced(function*(
   return {
     store: Context.get(services, EventStore),
     directory: Context.get(services, Directory),
+    checkpoints: Context.get(services, Checkpoints),
     growth: Context.get(services, Growth)
   } satisfies Server
 })

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util"
 import * as Bounds from "./Bounds.ts"
 import * as Durability from "./Durability.ts"
+import * as Processors from "./Processors.ts"
 import * as Random from "./Random.ts"
 import * as Service from "./Service.ts"
 import { strikes } from "./Strikes.ts"
@@ -55,9 +56,12 @@ const tests: Readonly<Record<string, Test>> = {
   }
 }
 
+/** Runs without a service. */
+const simulation = "processors"
+
 const usage = `npm run faults -- [--seed N] [--rounds N] [--only NAME]
 
-NAME is one of ${Object.keys(tests).join(", ")}.`
+NAME is one of ${[...Object.keys(tests), simulation].join(", ")}.`
 
 const whole = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
@@ -75,13 +79,18 @@ const options = () => {
       help: { type: "boolean" }
     }
   })
-  if (values.only !== undefined && !(values.only in tests)) throw new Error(`There is no fault ${values.only}`)
+  if (values.only !== undefined && values.only !== simulation && !(values.only in tests)) throw new Error(`There is no fault ${values.only}`)
   const seed = whole("seed", values.seed) ?? Date.now() % 1_000_000
   return { ...values, seed, rounds: whole("rounds", values.rounds) }
 }
 
 const run = async ({ only, rounds, seed }: ReturnType<typeof options>): Promise<void> => {
   console.log(`seed ${seed}`)
+  if (only === undefined || only === simulation) {
+    const { passed, told } = Processors.run(seed, rounds ?? Processors.usualRounds, (text) => console.log(`  ${text}`))
+    console.log(`${passed ? "ok    " : "FAILED"} ${simulation}: ${told}`)
+    if (!passed) process.exitCode = 1
+  }
   for (const [name, test] of Object.entries(tests)) {
     if (only !== undefined && only !== name) continue
     const service = await Service.make()

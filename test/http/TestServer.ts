@@ -4,11 +4,16 @@ import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer, request as send } from "node:http"
 import type { IncomingHttpHeaders } from "node:http"
+import type { Causes } from "../../src/log/Causes.ts"
+import type { Checkpoints } from "../../src/log/Checkpoints.ts"
 import type { Directory } from "../../src/log/Directory.ts"
 import type { EventStore } from "../../src/log/EventStore.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import { routes } from "../../src/main.ts"
+import { Instances } from "../../src/processor/Instances.ts"
+import * as Supervisor from "../../src/processor/Supervisor.ts"
+import { TimeTravel } from "../../src/processor/TimeTravel.ts"
 import * as Routing from "../../src/http/Routing.ts"
 import { ServiceConfig } from "../../src/ServiceConfig.ts"
 import type { Settings } from "../../src/ServiceConfig.ts"
@@ -48,15 +53,27 @@ const ask = (port: number) => (path: string, asking: Asking = {}): Effect.Effect
 
 const memory = MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer))
 
+/** Asks the server in scope. */
+export const asking = Layer.effect(
+  TestServer,
+  Effect.map(HttpServer.HttpServer, ({ address }) => {
+    const port = "port" in address ? address.port : 0
+    return { port, ask: ask(port) }
+  })
+)
+
+/** Processors at work on a log. */
+const processing = Instances.layer.pipe(
+  Layer.provideMerge(TimeTravel.layer),
+  Layer.provideMerge(Supervisor.layer({ maxHops: 256, leaseMillis: 5_000 }))
+)
+
 /** A server with these settings, over a log. */
-export const layerOver = (log: Layer.Layer<EventStore | Directory | Growth>, settings: Partial<Settings> = {}) =>
-  Layer.effect(
-    TestServer,
-    Effect.map(HttpServer.HttpServer, ({ address }) => {
-      const port = "port" in address ? address.port : 0
-      return { port, ask: ask(port) }
-    })
-  ).pipe(
+export const layerOver = (
+  log: Layer.Layer<EventStore | Directory | Causes | Checkpoints | Growth>,
+  settings: Partial<Settings> = {}
+) =>
+  asking.pipe(
     Layer.provideMerge(HttpRouter.serve(routes, {
       routerConfig: Routing.config,
       disableLogger: true,
@@ -65,6 +82,7 @@ export const layerOver = (log: Layer.Layer<EventStore | Directory | Growth>, set
     Layer.provide(
       NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "100 millis" })
     ),
+    Layer.provideMerge(processing),
     Layer.provideMerge(log),
     Layer.provide(ServiceConfig.layerOptions(settings))
   )

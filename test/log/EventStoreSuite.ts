@@ -14,6 +14,7 @@ import { reading } from "./suite/Reading.ts"
 import { removing } from "./suite/Removing.ts"
 import { signalling } from "./suite/Signals.ts"
 import { texts } from "./suite/Texts.ts"
+import { tracing } from "./suite/Tracing.ts"
 import { withinPrefix } from "./suite/Within.ts"
 
 export const suite = <E>(name: string, layer: Layer.Layer<Log, E>) =>
@@ -25,6 +26,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Log, E>) =>
     reading(it)
     removing(it)
     listing(it)
+    tracing(it)
     withinPrefix(it)
     signalling(it)
     model(it)

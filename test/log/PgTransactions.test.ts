@@ -8,6 +8,7 @@ import { EventStore } from "../../src/log/EventStore.ts"
 import * as PgSetup from "../../src/log/PgSetup.ts"
 import * as TestPostgres from "../TestPostgres.ts"
 import { append, event, fresh } from "./suite/Fixture.ts"
+import { advance, opened, working } from "./suite/Working.ts"
 
 /** Another program's transaction that did something and stays open until it is told to end. */
 const open = <A, E>(statement: Effect.Effect<A, E, PgClient.PgClient>) =>
@@ -69,5 +70,18 @@ layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("t
         select tx_base + pg_current_xact_id()::text::bigint > (select max(tx) from millstream.streams) as "isAbove"
         from millstream.log`
       assert.deepEqual(rows, [{ isAbove: true }])
+    }))
+
+  it.effect("and above all that processors count from", () =>
+    Effect.gen(function*() {
+      const sql = yield* PgClient.PgClient
+      const path = fresh()
+      const lease = yield* working(path, { startFrom: "end" })
+      yield* sql`update millstream.processors set tx = tx + 2000000 where name = ${lease.processor}`
+      yield* sql`update millstream.coverage set tx = tx + 3000000 where processor = ${lease.processor}`
+      yield* PgSetup.run
+      yield* append(path, event("ping"))
+      assert.deepEqual((yield* advance(lease)).paths, [path])
+      assert.strictEqual((yield* opened(lease, path)).hooksAfter, 0)
     }))
 })

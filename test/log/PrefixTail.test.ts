@@ -13,6 +13,7 @@ it.effect("asks less and less often, and often again when the horizon moves", ()
     let horizon = 1n
     const store: EventStore["Service"] = {
       append: () => Effect.die("nothing is appended"),
+      commit: () => Effect.die("nothing is committed"),
       read: () => Effect.die("no stream is read"),
       remove: () => Effect.die("nothing is removed"),
       recent: () => undefined,

@@ -7,13 +7,14 @@ import { decode } from "../../../src/domain/EventText.ts"
 import * as JsonText from "../../../src/domain/JsonText.ts"
 import type { AppendError } from "../../../src/domain/StreamError.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
+import type { Causes } from "../../../src/log/Causes.ts"
 import type { Directory } from "../../../src/log/Directory.ts"
 import type { Cursor, PrefixPage } from "../../../src/log/EventStore.ts"
 import { EventStore } from "../../../src/log/EventStore.ts"
 import type { Growth } from "../../../src/log/Growth.ts"
 
 /** What a layer under test provides. Its breaker is 100/100, the default of a service. */
-export type Log = EventStore | Directory | Growth
+export type Log = EventStore | Directory | Causes | Growth
 export type It = Vitest.MethodsNonLive<Log>
 
 /** A path directly below the root that nobody has used. */

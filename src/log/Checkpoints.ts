@@ -1,0 +1,149 @@
+/**
+ * What processors have done, as the log keeps it: who may act for a processor, how far each of its instances
+ * has come, and which of them have something to do. An instance is written by `EventStore.commit`, together with
+ * the events that it emitted.
+ */
+import { Context } from "effect"
+import type { Effect, Option } from "effect"
+import type { JsonText } from "../domain/EventText.ts"
+import type { Fenced, NotFound, Unavailable } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+
+/** Bound of one page of streams or instances. */
+export const pageInstances = 1_000
+
+/** The right to act for a processor. A later owner has a greater epoch, and an older one's commits are refused. */
+export interface Lease {
+  readonly processor: string
+  readonly epoch: bigint
+}
+
+export interface Registration {
+  readonly processor: string
+  readonly version: number
+  /** Types, or `*` among them for every event. */
+  readonly consumes: ReadonlyArray<string>
+  readonly emits: ReadonlyArray<string>
+  /** A pattern of stream paths. */
+  readonly streams: string
+  /** Where hooks begin when it is registered first. */
+  readonly startFrom: "end" | "start"
+}
+
+/** A registered processor and who acts for it now. */
+export interface Registered extends Registration {
+  readonly owner: string | undefined
+}
+
+/** Why an instance waits for a person. */
+export interface Parked {
+  /** The event whose hook or reducer failed. */
+  readonly offset: number
+  readonly error: string
+}
+
+/** What is written of an instance. */
+export interface Checkpoint {
+  /** Which life of the stream. */
+  readonly life: bigint
+  /**
+   * Of the instance as it was read or written last. It counts up with each commit and each change by a person, and
+   * where it is not this one nothing is written: so a commit whose outcome was unknown can not be made twice.
+   */
+  readonly revision: number
+  readonly version: number
+  /** Everything up to here is folded and its hooks are done. */
+  readonly offset: number
+  /** None: to be folded anew from the first event. */
+  readonly state: JsonText | undefined
+  /** What the state asks for, since when, and how each fares. */
+  readonly fibers: JsonText
+  /** Whether the state asks for fibers that are not done: then it is visited after a restart. */
+  readonly busy: boolean
+  readonly parked: Parked | undefined
+  /** Whether the state is also kept for time travel. */
+  readonly keep: boolean
+}
+
+/** An instance as it was written last. */
+export interface Instance extends Omit<Checkpoint, "keep" | "fibers"> {
+  readonly path: StreamPath
+  /** The stream's last event when this was read. */
+  readonly head: number
+  /** Events up to here are folded without hooks: they were there before the processor. */
+  readonly hooksAfter: number
+  /** Events that a person passed over: their hooks do not run, and a reducer that throws at one leaves the state as it is. */
+  readonly skipped: ReadonlyArray<number>
+  readonly fibers: JsonText | undefined
+  /** By kind and key. */
+  readonly cursors: ReadonlyArray<FiberCursor>
+}
+
+/** A small durable value of a fiber. */
+export interface FiberCursor {
+  readonly kind: string
+  readonly key: string
+  readonly value: JsonText
+}
+
+/** A state that was kept. */
+export interface Snapshot {
+  readonly offset: number
+  readonly state: JsonText
+}
+
+export type Change =
+  | { readonly _tag: "Resume" }
+  /** Passes over the event at which it is parked. */
+  | { readonly _tag: "Skip" }
+  /** Folds the state anew from the first event; what hooks have done stays done. */
+  | { readonly _tag: "Refold" }
+  /** A fiber that was parked starts again. */
+  | { readonly _tag: "ResumeFiber"; readonly kind: string; readonly key: string }
+
+export class Checkpoints extends Context.Service<Checkpoints, {
+  /** Makes a processor known, with the place in the log behind which its hooks run; later calls keep that place. */
+  readonly register: (registration: Registration) => Effect.Effect<void, Unavailable>
+  /** In order of name. */
+  readonly registered: Effect.Effect<ReadonlyArray<Registered>, Unavailable>
+  /**
+   * Takes the lease, or renews it for the same owner; none while another owner's has not run out. One that is part of
+   * this server holds it no longer than the server is there.
+   */
+  readonly claim: (
+    processor: string,
+    owner: string,
+    millis: number,
+    isPartOfServer?: boolean
+  ) => Effect.Effect<Option.Option<Lease>, Unavailable>
+  /** Gives the lease back, so that another owner need not wait. */
+  readonly release: (lease: Lease) => Effect.Effect<void, Unavailable>
+  /**
+   * Moves the processor's cursor over what the log has grown, at most some thousand events, and notes what it consumes
+   * of it at the instances. Returns the streams of those that have something to do, and whether there is more. What an
+   * older transaction may still commit before is left for later.
+   */
+  readonly advance: (
+    lease: Lease
+  ) => Effect.Effect<{ readonly paths: ReadonlyArray<StreamPath>; readonly more: boolean }, Unavailable | Fenced>
+  /**
+   * Streams, in order of path, whose instances have something to do, or are of another version than the registered; at
+   * most `pageInstances`.
+   */
+  readonly undone: (processor: string, after: string) => Effect.Effect<ReadonlyArray<StreamPath>, Unavailable>
+  /** The instance on a stream, made where there is none; none where the stream has no events, or no pattern covers it. */
+  readonly open: (lease: Lease, path: StreamPath) => Effect.Effect<Option.Option<Instance>, Unavailable | Fenced>
+  /** Instances of a processor, in order of path; at most `pageInstances`, and fewer where their states are large. */
+  readonly instances: (processor: string, after: string) => Effect.Effect<ReadonlyArray<Instance>, Unavailable>
+  /** All instances on a stream, by processor. */
+  readonly instancesOn: (path: StreamPath) => Effect.Effect<ReadonlyMap<string, Instance>, Unavailable>
+  /** The last state at or before an offset that was kept for this version. */
+  readonly snapshot: (
+    processor: string,
+    version: number,
+    life: bigint,
+    offset: number
+  ) => Effect.Effect<Option.Option<Snapshot>, Unavailable>
+  /** Changes an instance at a person's word and records it on the stream, together. */
+  readonly change: (processor: string, path: StreamPath, change: Change) => Effect.Effect<void, Unavailable | NotFound>
+}>()("millstream/log/Checkpoints") {}

@@ -1,0 +1,254 @@
+/** What processors have done, in memory, beside the log in memory; each call at once. */
+import { Option, Result } from "effect"
+import { propose } from "../domain/EventText.ts"
+import type { AppendError, NotFound } from "../domain/StreamError.ts"
+import { Fenced } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
+import * as StreamPattern from "../domain/StreamPattern.ts"
+import type { Change, Checkpoint, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
+import { pageInstances } from "./Checkpoints.ts"
+import type { Appended, Commit, Cursor } from "./EventStore.ts"
+import * as InstanceChange from "./InstanceChange.ts"
+import type { MemoryLog } from "./MemoryLog.ts"
+
+/** Events that one move of a cursor passes. */
+const advancedEvents = 2_000
+
+/** An instance, the last consumed event that the cursor has passed, and the states that were kept. */
+interface Row {
+  instance: Omit<Instance, "head">
+  noted: number
+  snapshots: Array<{ readonly version: number; readonly kept: Snapshot }>
+}
+
+interface Known {
+  registration: Registration
+  /** What it has consumed, handled or noted at its instances. */
+  cursor: Cursor
+  /** Its patterns, and from where on each counts. */
+  readonly coverage: Map<string, { readonly matches: (path: StreamPath) => boolean; readonly from: Cursor }>
+  readonly rows: Map<StreamPath, Row>
+  readonly lives: Map<bigint, Row>
+  epoch: bigint
+  holder: { readonly owner: string; readonly until: number } | undefined
+}
+
+const beginning: Cursor = { tx: 0n, position: 0n }
+
+export class MemoryCheckpoints {
+  private readonly log: MemoryLog
+  private readonly processors = new Map<string, Known>()
+
+  constructor(log: MemoryLog) {
+    this.log = log
+  }
+
+  register(registration: Registration): void {
+    const { processor, startFrom, streams } = registration
+    const known = this.processors.get(processor)
+    const from = known === undefined && startFrom === "start" ? beginning : this.log.end
+    const covered = { matches: StreamPattern.matcher(streams), from }
+    if (known === undefined) {
+      this.processors.set(processor, {
+        registration,
+        cursor: from,
+        coverage: new Map([[streams, covered]]),
+        rows: new Map(),
+        lives: new Map(),
+        epoch: 0n,
+        holder: undefined
+      })
+    } else {
+      known.registration = { ...registration, startFrom: known.registration.startFrom }
+      if (!known.coverage.has(streams)) known.coverage.set(streams, covered)
+    }
+  }
+
+  registered(now: number): ReadonlyArray<Registered> {
+    return [...this.processors.values()]
+      .map(({ holder, registration }) => ({
+        ...registration,
+        owner: holder !== undefined && holder.until > now ? holder.owner : undefined
+      }))
+      .sort((a, b) => a.processor < b.processor ? -1 : 1)
+  }
+
+  claim(processor: string, owner: string, millis: number, now: number): Lease | undefined {
+    const known = this.processors.get(processor)
+    if (known === undefined) return undefined
+    const { holder } = known
+    if (holder !== undefined && holder.owner !== owner && holder.until > now) return undefined
+    if (holder?.owner !== owner) known.epoch += 1n
+    known.holder = { owner, until: now + millis }
+    return { processor, epoch: known.epoch }
+  }
+
+  release(lease: Lease): void {
+    const known = this.held(lease)
+    if (Result.isSuccess(known)) known.success.holder = undefined
+  }
+
+  advance(lease: Lease): Result.Result<{ readonly paths: ReadonlyArray<StreamPath>; readonly more: boolean }, Fenced> {
+    return Result.map(this.held(lease), (known) => {
+      const { consumes, streams } = known.registration
+      const isMeant = StreamPattern.matcher(streams)
+      const { events, last } = this.log.walk(known.cursor, advancedEvents)
+      const paths = new Set<StreamPath>()
+      for (const { offset, streamPath: path, type } of events) {
+        if (!isMeant(path) || !(consumes.includes("*") || consumes.includes(type))) continue
+        const row = this.row(known, path)
+        if (row === undefined) continue
+        row.noted = Math.max(row.noted, offset)
+        if (isUndone(row)) paths.add(path)
+      }
+      known.cursor = last
+      return { paths: [...paths].sort(), more: events.length === advancedEvents }
+    })
+  }
+
+  undone(processor: string, after: string): ReadonlyArray<StreamPath> {
+    const version = this.processors.get(processor)?.registration.version
+    return this.rowsAfter(processor, after)
+      .filter((row) => isUndone(row) || row.instance.parked === undefined && row.instance.version !== version)
+      .map(({ instance }) => instance.path)
+      .slice(0, pageInstances)
+  }
+
+  open(lease: Lease, path: StreamPath): Result.Result<Option.Option<Instance>, Fenced> {
+    return Result.map(this.held(lease), (known) => {
+      const row = this.log.get(path).exists ? this.row(known, path) : undefined
+      return row === undefined ? Option.none() : Option.some(this.shown(row))
+    })
+  }
+
+  instances(processor: string, after: string): ReadonlyArray<Instance> {
+    return this.rowsAfter(processor, after).slice(0, pageInstances).map((row) => this.shown(row))
+  }
+
+  instancesOn(path: StreamPath): ReadonlyMap<string, Instance> {
+    return new Map([...this.processors].flatMap(([name, { rows }]) => {
+      const row = rows.get(path)
+      return row === undefined ? [] : [[name, this.shown(row)] as const]
+    }))
+  }
+
+  snapshot(processor: string, version: number, life: bigint, offset: number): Snapshot | undefined {
+    return this.processors.get(processor)?.lives.get(life)?.snapshots
+      .flatMap((each) => each.version === version && each.kept.offset <= offset ? each.kept : [])
+      .reduce<Snapshot | undefined>((last, each) => last === undefined || each.offset >= last.offset ? each : last, undefined)
+  }
+
+  change(processor: string, path: StreamPath, change: Change, now: number): Result.Result<void, NotFound> {
+    const row = this.processors.get(processor)?.rows.get(path)
+    if (row === undefined) return Result.fail(InstanceChange.missing(processor, path))
+    return Result.map(InstanceChange.apply(processor, this.shown(row), change), ({ event, instance }) => {
+      const decided = Result.getOrThrow(this.log.decide([{ path, events: [propose(event)], byServer: true }], now))
+      if (change._tag === "Refold") row.snapshots = []
+      row.instance = instance
+      this.log.write(decided)
+    })
+  }
+
+  /** Records what a processor did, or says why not. */
+  commit(
+    { appends, checkpoint, cursors, lease }: Commit,
+    now: number
+  ): Result.Result<ReadonlyArray<Appended>, AppendError | Fenced> {
+    const held = this.held(lease)
+    if (Result.isFailure(held)) return Result.fail(held.failure)
+    const life = checkpoint?.life ?? cursors?.life
+    const row = life === undefined ? undefined : held.success.lives.get(life)
+    const isMoved = row === undefined || checkpoint !== undefined && row.instance.revision !== checkpoint.revision
+    if (life !== undefined && isMoved) {
+      return Result.fail(new Fenced({ processor: lease.processor, lost: "instance" }))
+    }
+    return Result.map(this.log.decide(appends, now), (decided) => {
+      if (row !== undefined && checkpoint !== undefined) write(row, checkpoint)
+      if (row !== undefined && cursors !== undefined) move(row, cursors.values)
+      this.log.write(decided)
+      return decided.appended
+    })
+  }
+
+  /** Forgets what was done on streams that are deleted. */
+  drop(paths: ReadonlyArray<StreamPath>): void {
+    for (const { lives, rows } of this.processors.values()) {
+      for (const path of paths) {
+        const row = rows.get(path)
+        if (row !== undefined) lives.delete(row.instance.life)
+        rows.delete(path)
+      }
+    }
+  }
+
+  private held({ epoch, processor }: Lease): Result.Result<Known, Fenced> {
+    const known = this.processors.get(processor)
+    return known === undefined || known.epoch !== epoch
+      ? Result.fail(new Fenced({ processor, lost: "lease" }))
+      : Result.succeed(known)
+  }
+
+  /** The row of a stream, made where there is none; none where no pattern has ever covered it. */
+  private row({ coverage, lives, registration, rows }: Known, path: StreamPath): Row | undefined {
+    const found = rows.get(path)
+    if (found !== undefined) return found
+    const from = [...coverage.values()].filter(({ matches }) => matches(path)).map((each) => each.from)
+      .reduce<Cursor | undefined>((least, each) => least === undefined || each.tx < least.tx ? each : least, undefined)
+    const { id } = this.log.get(path)
+    if (from === undefined || id === undefined) return undefined
+    const born = this.log.born(path)
+    const row: Row = {
+      instance: {
+        path,
+        life: id,
+        revision: 0,
+        version: registration.version,
+        offset: born,
+        hooksAfter: this.log.offsetAt(path, from),
+        state: undefined,
+        fibers: undefined,
+        busy: false,
+        parked: undefined,
+        skipped: [],
+        cursors: []
+      },
+      noted: born,
+      snapshots: []
+    }
+    rows.set(path, row)
+    lives.set(id, row)
+    return row
+  }
+
+  private rowsAfter(processor: string, after: string): ReadonlyArray<Row> {
+    return [...this.processors.get(processor)?.rows ?? []]
+      .filter(([path]) => path > after)
+      .sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([, row]) => row)
+  }
+
+  private shown({ instance }: Row): Instance {
+    return { ...instance, head: this.log.get(instance.path).offset }
+  }
+}
+
+const isUndone = ({ instance, noted }: Row): boolean =>
+  instance.parked === undefined && (noted > instance.offset || instance.busy || instance.state === undefined)
+
+const write = (row: Row, { keep, ...checkpoint }: Checkpoint): void => {
+  const { hooksAfter, offset: before } = row.instance
+  const { offset, state, version } = checkpoint
+  row.instance = {
+    ...row.instance,
+    ...checkpoint,
+    revision: checkpoint.revision + 1,
+    // Where a state is folded anew, what hooks have done stays done.
+    hooksAfter: offset < before ? Math.max(hooksAfter, before) : hooksAfter
+  }
+  if (keep && state !== undefined) row.snapshots.push({ version, kept: { offset, state } })
+}
+
+const move = (row: Row, moved: Instance["cursors"]): void => {
+  const cursors = new Map([...row.instance.cursors, ...moved].map((each) => [JSON.stringify([each.kind, each.key]), each]))
+  row.instance = { ...row.instance, cursors: [...cursors.values()] }
+}

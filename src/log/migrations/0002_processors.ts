@@ -1,0 +1,266 @@
+/** What processors have done: who acts for each, its cursor over the log, and how far its instances have come. */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+
+export default Effect.gen(function*() {
+  const sql = yield* SqlClient
+
+  // A processor, its cursor in the order across streams, and who acts for it. The cursor has passed an event only if it
+  // is not consumed, or noted at its instance. A commit locks the row for key share: that does not wait for a renewal
+  // or a move of the cursor, which change no key, and a takeover, which locks it for update, waits for such commits.
+  yield* sql`
+    create table millstream.processors (
+      name text collate "C" primary key,
+      version int not null,
+      consumes text[] not null,
+      emits text[] not null,
+      streams text not null,
+      expression text not null,
+      start_from text not null,
+      tx bigint not null,
+      position bigint not null,
+      epoch bigint not null default 0,
+      owner text,
+      -- The server that the owner is part of; none where it is elsewhere.
+      server text,
+      until timestamptz
+    ) with (fillfactor = 50)`
+
+  // From where on in the order across streams each pattern of a processor counts.
+  yield* sql`
+    create table millstream.coverage (
+      processor text collate "C" not null,
+      streams text collate "C" not null,
+      expression text not null,
+      tx bigint not null,
+      position bigint not null,
+      primary key (processor, streams)
+    )`
+
+  // A processor at work on one life of a stream. Up to "offset" all is folded and done; "noted" is the last consumed
+  // event that the cursor has passed. The path is that of the stream, for lists in its order; the error is JSON.
+  yield* sql`
+    create table millstream.instances (
+      stream_id bigint not null,
+      processor text collate "C" not null,
+      path text collate "C" not null,
+      revision bigint not null default 0,
+      version int not null,
+      "offset" bigint not null,
+      noted bigint not null,
+      hooks_after bigint not null,
+      state text,
+      fibers text,
+      busy boolean not null default false,
+      parked_offset bigint,
+      parked_error text,
+      skipped bigint[] not null default '{}',
+      undone boolean not null generated always as
+        (parked_offset is null and (noted > "offset" or busy or state is null)) stored,
+      primary key (stream_id, processor)
+    ) with (fillfactor = 50)`
+  // Only for lists, which say that the path is not empty: a look for one instance must not read all of its processor's.
+  // Those of another version than the registered are looked for at each start, in the index alone.
+  yield* sql`
+    create index instances_path on millstream.instances (processor, path) include (version, parked_offset, stream_id)
+    where path <> ''`
+  yield* sql`create index instances_undone on millstream.instances (processor, path) where undone`
+
+  // The name is the JSON of kind and key, which may hold what a text of Postgres can not.
+  yield* sql`
+    create table millstream.fiber_cursors (
+      stream_id bigint not null,
+      processor text collate "C" not null,
+      name text collate "C" not null,
+      value text not null,
+      primary key (stream_id, processor, name)
+    )`
+
+  // States that are kept for time travel.
+  yield* sql`
+    create table millstream.snapshots (
+      stream_id bigint not null,
+      processor text collate "C" not null,
+      version int not null,
+      "offset" bigint not null,
+      state text not null,
+      primary key (stream_id, processor, version, "offset")
+    )`
+
+  // An instance of a stream that exists, with all that is known of it.
+  yield* sql`
+    create view millstream.instance_rows as
+    select i.processor, i.path, i.stream_id, i.revision, i.version, i."offset", i.hooks_after, i.state, i.fibers, i.busy,
+      i.parked_offset, i.parked_error, i.skipped, i.undone, s.head,
+      (
+        select json_agg(json_build_array(c.name, c.value) order by c.name)::text
+        from millstream.fiber_cursors c where c.stream_id = i.stream_id and c.processor = i.processor
+      ) as cursors
+    from millstream.instances i join millstream.streams s on s.id = i.stream_id`
+
+  // Makes a processor known. What it counts from is the end of the log as it is now, or its beginning: transactions
+  // that begin later have greater numbers.
+  yield* sql`
+    create function millstream.register_processor(
+      p_name text, p_version int, p_consumes text[], p_emits text[], p_streams text, p_expression text, p_start_from text
+    ) returns void language plpgsql as $$
+    declare
+      v_tx bigint;
+      v_position bigint := 9223372036854775807;
+    begin
+      select l.tx_base + pg_current_xact_id()::text::bigint into v_tx from millstream.log l;
+      if p_start_from = 'start' and not exists (select from millstream.processors p where p.name = p_name) then
+        v_tx := 0;
+        v_position := 0;
+      end if;
+      insert into millstream.processors as p
+        (name, version, consumes, emits, streams, expression, start_from, tx, position)
+      values (p_name, p_version, p_consumes, p_emits, p_streams, p_expression, p_start_from, v_tx, v_position)
+      on conflict (name) do update
+      set version = p_version, consumes = p_consumes, emits = p_emits, streams = p_streams, expression = p_expression;
+      insert into millstream.coverage (processor, streams, expression, tx, position)
+      values (p_name, p_streams, p_expression, v_tx, v_position)
+      on conflict (processor, streams) do nothing;
+    end $$`
+
+  // Whether somebody holds the lease: until it has run out, or the server that the owner was part of is gone, whose
+  // session held a lock.
+  yield* sql`
+    create function millstream.is_held(p_processor millstream.processors) returns boolean language sql as $$
+      select p_processor.owner is not null and p_processor.until > clock_timestamp() and (
+        p_processor.server is null or not pg_try_advisory_xact_lock(hashtextextended(p_processor.server, 0)))
+    $$`
+
+  // Takes or renews the lease; its epoch, or null where another owner holds it.
+  yield* sql`
+    create function millstream.claim(p_name text, p_owner text, p_server text, p_millis double precision) returns bigint
+    language plpgsql as $$
+    declare
+      v_processor millstream.processors;
+      v_until timestamptz := clock_timestamp() + p_millis * interval '1 millisecond';
+    begin
+      update millstream.processors p set until = v_until
+      where p.name = p_name and p.owner = p_owner returning p.* into v_processor;
+      if found then
+        return v_processor.epoch;
+      end if;
+      -- Looked at without a lock first: who waits for his turn holds up nobody.
+      select * into v_processor from millstream.processors p where p.name = p_name;
+      if not found or millstream.is_held(v_processor) then
+        return null;
+      end if;
+      -- Waits for the commits of the epoch before.
+      select * into v_processor from millstream.processors p where p.name = p_name for update;
+      if millstream.is_held(v_processor) then
+        return null;
+      end if;
+      update millstream.processors p
+      set owner = p_owner, server = p_server, epoch = v_processor.epoch + 1, until = clock_timestamp() + p_millis * interval '1 millisecond'
+      where p.name = p_name;
+      return v_processor.epoch + 1;
+    end $$`
+
+  // Offset up to which a new instance runs no hooks: the stream's last event before the first pattern that covers it
+  // counted. Null where none ever covered it.
+  yield* sql`
+    create function millstream.hooks_after(p_processor text, p_stream bigint, p_path text, p_born bigint) returns bigint
+    language sql stable as $$
+      select greatest(p_born, millstream.offset_at(p_stream, c.tx, c.position)) from millstream.coverage c
+      where c.processor = p_processor and p_path ~ c.expression
+      order by c.tx, c.position limit 1
+    $$`
+
+  // Moves the cursor of a processor and notes what it consumes at its instances; the paths are those of instances that
+  // have something to do. Nothing happens where the lease is not held any more.
+  yield* sql`
+    create function millstream.advance(
+      p_name text, p_epoch bigint, p_limit int, out held boolean, out paths text[], out more boolean
+    ) language plpgsql
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    declare
+      v_processor millstream.processors;
+      v_horizon bigint;
+    begin
+      paths := '{}';
+      more := false;
+      select * into v_processor from millstream.processors p where p.name = p_name and p.epoch = p_epoch;
+      held := found;
+      -- Read before this transaction has a number of its own, which would be the horizon.
+      select l.tx_base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint into v_horizon from millstream.log l;
+      if not held or not exists (select from millstream.walk(v_processor.tx, v_processor.position, v_horizon, 1)) then
+        return;
+      end if;
+      select * into v_processor from millstream.processors p
+      where p.name = p_name and p.epoch = p_epoch for no key update;
+      held := found;
+      if not held then
+        return;
+      end if;
+      with walked as materialized (
+        select * from millstream.walk(v_processor.tx, v_processor.position, v_horizon, p_limit)
+      ),
+      grown as materialized (
+        select w.stream_id, max(w."offset") as noted from walked w
+        where '*' = any(v_processor.consumes) or w.type = any(v_processor.consumes)
+        group by w.stream_id
+      ),
+      met as materialized (
+        select g.stream_id, g.noted, s.path, s.born from grown g
+        cross join lateral (select s.path, s.born from millstream.streams s where s.id = g.stream_id offset 0) s
+        where s.path ~ v_processor.expression
+      ),
+      noted as (
+        insert into millstream.instances as i (stream_id, processor, path, version, "offset", noted, hooks_after)
+        select m.stream_id, p_name, m.path, v_processor.version, m.born, m.noted,
+          coalesce(
+            (select k.hooks_after from millstream.instances k where k.stream_id = m.stream_id and k.processor = p_name),
+            millstream.hooks_after(p_name, m.stream_id, m.path, m.born))
+        from met m order by m.stream_id
+        on conflict (stream_id, processor) do update set noted = greatest(i.noted, excluded.noted)
+        returning i.path, i.undone
+      ),
+      last as (select w.tx, w."position" from walked w order by w.tx desc, w."position" desc limit 1),
+      moved as (
+        update millstream.processors p set tx = l.tx, position = l."position" from last l where p.name = p_name
+      )
+      select coalesce((select array_agg(n.path order by n.path) from noted n where n.undone), '{}'),
+        (select count(*) from walked) = p_limit
+      into paths, more;
+    end $$`
+
+  // Makes the instance of a processor on a stream that exists, where there is none; a life only where there is one then.
+  yield* sql`
+    create function millstream.open_instance(p_name text, p_epoch bigint, p_path text, out held boolean, out life bigint)
+    language plpgsql as $$
+    declare
+      v_version int;
+      v_stream millstream.streams;
+      v_hooks_after bigint;
+    begin
+      select p.version into v_version from millstream.processors p where p.name = p_name and p.epoch = p_epoch;
+      held := found;
+      if not held then
+        return;
+      end if;
+      select * into v_stream from millstream.streams s where s.path = p_path and s.deleted_at is null;
+      if not found or exists (
+        select from millstream.instances i where i.stream_id = v_stream.id and i.processor = p_name
+      ) then
+        life := v_stream.id;
+        return;
+      end if;
+      v_hooks_after := millstream.hooks_after(p_name, v_stream.id, p_path, v_stream.born);
+      if v_hooks_after is null then
+        return;
+      end if;
+      -- A delete, which gives the stream another id, waits for this, and then sees the row.
+      perform from millstream.streams s where s.id = v_stream.id for key share;
+      if not found then
+        return;
+      end if;
+      insert into millstream.instances (stream_id, processor, path, version, "offset", noted, hooks_after)
+      values (v_stream.id, p_name, p_path, v_version, v_stream.born, v_stream.born, v_hooks_after)
+      on conflict (stream_id, processor) do nothing;
+      life := v_stream.id;
+    end $$`
+})

@@ -1,0 +1,128 @@
+/** How what a processor did is written: events, instances and the cursors of fibers together, under its lease. */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+
+export default Effect.gen(function*() {
+  const sql = yield* SqlClient
+
+  // Writes instances in the revision that they must have, their snapshots and the cursors of their fibers. Returns by
+  // index those that had to exist and do not, and those that have changed: then the caller takes all of it back. A table
+  // without statistics must not be joined by reading all of it.
+  yield* sql`
+    create function millstream.write_instances(
+      p_asserted bigint[], p_asserted_processors text[],
+      p_lives bigint[], p_processors text[], p_revisions bigint[], p_versions int[], p_done bigint[],
+      p_instance_states text[], p_fibers text[], p_busy boolean[], p_parked bigint[], p_errors text[], p_kept boolean[],
+      p_cursor_lives bigint[], p_cursor_processors text[], p_cursor_names text[], p_cursor_values text[],
+      out gone int[], out changed int[]
+    ) language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+    begin
+      if p_asserted is not null then
+        perform from millstream.instances i
+        where i.stream_id = any(p_asserted) and i.processor = any(p_asserted_processors)
+        order by i.stream_id, i.processor for key share;
+        select array_agg(p.place) into gone
+        from (
+          select unnest(p_asserted) as life, unnest(p_asserted_processors) as processor,
+            generate_subscripts(p_asserted, 1) as place
+        ) p
+        where not exists (
+          select from millstream.instances i where i.stream_id = p.life and i.processor = p.processor
+        );
+      end if;
+      if p_lives is not null then
+        with written as (
+          update millstream.instances i
+          set revision = i.revision + 1, version = p.version, "offset" = p.done, state = p.state, fibers = p.fibers,
+            busy = p.busy, parked_offset = p.parked, parked_error = p.error,
+            -- Where a state is folded anew, what hooks have done stays done.
+            hooks_after = case when p.done < i."offset" then greatest(i.hooks_after, i."offset") else i.hooks_after end
+          from (
+            select unnest(p_lives) as life, unnest(p_processors) as processor, unnest(p_revisions) as revision,
+              unnest(p_versions) as version, unnest(p_done) as done, unnest(p_instance_states) as state,
+              unnest(p_fibers) as fibers, unnest(p_busy) as busy, unnest(p_parked) as parked, unnest(p_errors) as error,
+              generate_subscripts(p_lives, 1) as place
+          ) p
+          where i.stream_id = p.life and i.processor = p.processor and i.revision = p.revision
+          returning p.place
+        )
+        select array_agg(p.place) into changed from generate_subscripts(p_lives, 1) p(place)
+        where p.place not in (select w.place from written w);
+        if true = any(p_kept) then
+          insert into millstream.snapshots as s (stream_id, processor, version, "offset", state)
+          select p.life, p.processor, p.version, p.done, p.state
+          from unnest(p_lives, p_processors, p_versions, p_done, p_instance_states, p_kept)
+            p(life, processor, version, done, state, kept)
+          where p.kept and p.state is not null
+          on conflict (stream_id, processor, version, "offset") do update set state = excluded.state;
+        end if;
+      end if;
+      if p_cursor_lives is not null then
+        insert into millstream.fiber_cursors (stream_id, processor, name, value)
+        select p.life, p.processor, p.name, p.value
+        from unnest(p_cursor_lives, p_cursor_processors, p_cursor_names, p_cursor_values) p(life, processor, name, value)
+        on conflict (stream_id, processor, name) do update set value = excluded.value;
+      end if;
+    end $$`
+
+  // Commits a group of which some is what owners of processors did: `append_events`, the leases that it rests on, and
+  // what is written of instances, or nothing of all that. The last arrays are leases, instances that must exist,
+  // instances that are written, in this revision, and fibers' cursors. Returns what is not as it must be by index:
+  // leases that have lapsed, instances that are gone or have changed.
+  yield* sql`
+    create function millstream.commit_events(
+      p_writer bigint, p_batch bigint,
+      p_ids bigint[], p_heads bigint[], p_new_heads bigint[], p_states text[],
+      p_created timestamptz[], p_updated timestamptz[],
+      p_absent text[],
+      p_paths text[], p_parents text[], p_path_heads bigint[], p_path_states text[],
+      p_path_created timestamptz[], p_path_updated timestamptz[],
+      p_streams int[], p_offsets bigint[], p_types text[], p_payloads text[], p_metadata text[], p_keys text[],
+      p_cause_paths text[], p_cause_offsets bigint[], p_cause_processors text[], p_cause_hops int[],
+      p_times timestamptz[],
+      p_asked_ids bigint[], p_asked_keys text[],
+      p_notice text,
+      p_leases text[], p_epochs bigint[],
+      p_asserted bigint[], p_asserted_processors text[],
+      p_lives bigint[], p_processors text[], p_revisions bigint[], p_versions int[], p_done bigint[],
+      p_instance_states text[], p_fibers text[], p_busy boolean[], p_parked bigint[], p_errors text[], p_kept boolean[],
+      p_cursor_lives bigint[], p_cursor_processors text[], p_cursor_names text[], p_cursor_values text[],
+      out stale bigint[], out conflict boolean, out known text, out lost boolean, out new_ids bigint[],
+      out clock double precision, out lapsed int[], out gone int[], out changed int[]
+    ) language plpgsql as $$
+    declare
+      v_verdict millstream.verdict;
+    begin
+      begin
+        v_verdict := millstream.append_events(
+          p_writer, p_batch, p_ids, p_heads, p_new_heads, p_states, p_created, p_updated, p_absent, p_paths, p_parents,
+          p_path_heads, p_path_states, p_path_created, p_path_updated, p_streams, p_offsets, p_types, p_payloads,
+          p_metadata, p_keys, p_cause_paths, p_cause_offsets, p_cause_processors, p_cause_hops, p_times,
+          p_asked_ids, p_asked_keys, p_notice);
+        -- It tells the time only where it wrote.
+        if v_verdict.clock is not null then
+          select array_agg(p.place) into lapsed
+          from (select unnest(p_leases) as name, unnest(p_epochs) as epoch, generate_subscripts(p_leases, 1) as place) p
+          left join (
+            select s.name, s.epoch from millstream.processors s where s.name = any(p_leases) order by s.name for key share
+          ) l on l.name = p.name and l.epoch = p.epoch
+          where l.name is null;
+          select w.gone, w.changed into gone, changed from millstream.write_instances(
+            p_asserted, p_asserted_processors, p_lives, p_processors, p_revisions, p_versions, p_done, p_instance_states,
+            p_fibers, p_busy, p_parked, p_errors, p_kept, p_cursor_lives, p_cursor_processors, p_cursor_names,
+            p_cursor_values) w;
+          if coalesce(lapsed, gone, changed) is not null then
+            raise exception using errcode = 'MS002';
+          end if;
+        end if;
+      exception when sqlstate 'MS002' then
+        v_verdict := null;
+      end;
+      stale := v_verdict.stale;
+      conflict := coalesce(v_verdict.conflict, false);
+      known := v_verdict.known;
+      lost := coalesce(v_verdict.lost, false);
+      new_ids := v_verdict.new_ids;
+      clock := v_verdict.clock;
+    end $$`
+})

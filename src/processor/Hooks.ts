@@ -1,0 +1,77 @@
+/**
+ * What a processor does: after an append, once per event, and as fibers, for as long as the state calls for them.
+ */
+import type { Effect, Schema, Scope } from "effect"
+import type * as EventType from "../domain/EventType.ts"
+import type { AppendError } from "../domain/StreamError.ts"
+import type { Event } from "../domain/Event.ts"
+import type { InvalidPath } from "../domain/StreamError.ts"
+
+/** What a hook gets beside its event. */
+export interface Hook<State, Emits extends EventType.Any> {
+  readonly streamPath: string
+  /** The state with the event folded in, and the one before. */
+  readonly state: State
+  readonly previous: State
+  /** The same for every attempt at this event: for calls to the outside. */
+  readonly idempotencyKey: string
+  /** Collects an event, for its own stream or another. What one hook emits is recorded together, or not at all. */
+  readonly emit: (
+    event: EventType.Made<Emits["type"]>,
+    options?: { readonly streamPath?: string | undefined }
+  ) => Effect.Effect<void, InvalidPath>
+}
+
+export interface FiberAppendOptions {
+  /** Another stream than its own. */
+  readonly streamPath?: string | undefined
+  /** A name for this fact: recorded once for a kind, key and input, whatever the attempt. */
+  readonly once?: string | undefined
+  /** Moves the fiber's cursor in the same transaction. */
+  readonly cursor?: Schema.Json | undefined
+}
+
+/** What a fiber gets beside its input. */
+export interface Fiber<State, Emits extends EventType.Any> {
+  readonly streamPath: string
+  /** The state when the fiber was started. */
+  readonly state: State
+  readonly key: string
+  /** The same for every attempt with this input: for calls to the outside. */
+  readonly idempotencyKey: string
+  /** The value that was stored last under this kind and key; it outlives a changed input. */
+  readonly cursor: Effect.Effect<Schema.Json | undefined>
+  readonly moveCursor: (value: Schema.Json) => Effect.Effect<void>
+  /** Records an event at once. */
+  readonly append: (
+    event: EventType.Made<Emits["type"]>,
+    options?: FiberAppendOptions
+  ) => Effect.Effect<Event, AppendError | InvalidPath>
+}
+
+/** How one kind of fiber runs. */
+export type Run<Input, State, Emits extends EventType.Any> = (
+  input: Input,
+  fiber: Fiber<State, Emits>
+) => Effect.Effect<unknown, unknown, Scope.Scope>
+
+export type Hooks<State, Consumes extends EventType.Any, Emits extends EventType.Any, Inputs> =
+  & {
+    /** Something happened: once per new event, in order; what it emits commits together with its checkpoint. */
+    readonly afterAppend?: {
+      readonly [T in Consumes["type"]]?: (
+        event: EventType.Recorded<Extract<Consumes, { readonly type: T }>>,
+        hook: Hook<State, Emits>
+      ) => Effect.Effect<unknown, unknown, Scope.Scope>
+    }
+  }
+  & (keyof Inputs extends never ? unknown : {
+    /** Something is so: how each kind of fiber that the definition asks for runs. */
+    readonly fibers: {
+      readonly [Kind in keyof Inputs]: Run<Inputs[Kind], State, Emits> | {
+        /** Goes on while the stream is paused; the others are interrupted and start again on resumption. */
+        readonly whilePaused: boolean
+        readonly run: Run<Inputs[Kind], State, Emits>
+      }
+    }
+  })

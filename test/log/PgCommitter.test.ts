@@ -1,0 +1,69 @@
+/** A group is written whole or leaves nothing, whatever its heads turn out to be. */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import type { StreamPath } from "../../src/domain/StreamPath.ts"
+import type { Head } from "../../src/log/CoreState.ts"
+import * as Group from "../../src/log/Group.ts"
+import * as PgCommitter from "../../src/log/PgCommitter.ts"
+import * as TestPostgres from "../TestPostgres.ts"
+import { append, event, fresh } from "./suite/Fixture.ts"
+
+/** One event to each stream, decided over heads that may be wrong. */
+const planOf = (heads: ReadonlyMap<StreamPath, Head>, key?: string) =>
+  Group.plan(
+    [...heads.keys()].map((path) => ({
+      path,
+      events: [event("b", "{}", key === undefined ? {} : { idempotencyKey: key })]
+    })),
+    heads,
+    new Map(),
+    { now: 0, breaker: "off" }
+  )
+
+layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("a group over several streams", (it) => {
+  const begin = Effect.gen(function*() {
+    const paths = [fresh(), fresh()] as const
+    for (const path of paths) yield* append(path, event("a", "{}", { idempotencyKey: "known" }))
+    const committer = yield* PgCommitter.make("beside")
+    return { committer, paths, heads: yield* committer.heads(paths) }
+  })
+
+  it.effect("of which one head is stale leaves nothing, not even its batch", () =>
+    Effect.gen(function*() {
+      const { committer, heads, paths: [first, second] } = yield* begin
+      for (const path of [first, second]) {
+        const wrong = new Map([...heads].map(([each, head]) => [each, each === path ? { ...head, offset: 1 } : head]))
+        assert.strictEqual((yield* committer.write(1, planOf(wrong)))._tag, "Stale")
+      }
+      assert.deepEqual(yield* committer.heads([first, second]), heads)
+      assert.isFalse(yield* committer.settle(1))
+      assert.strictEqual((yield* committer.write(1, planOf(heads)))._tag, "Lost")
+      assert.deepEqual(yield* committer.heads([first, second]), heads)
+      assert.strictEqual((yield* committer.write(2, planOf(heads)))._tag, "Written")
+      assert.isTrue(yield* committer.settle(2))
+    }))
+
+  it.effect("of which a key is known leaves nothing; a new one is written", () =>
+    Effect.gen(function*() {
+      const { committer, heads, paths } = yield* begin
+      assert.strictEqual((yield* committer.write(1, planOf(heads, "known")))._tag, "Known")
+      assert.deepEqual(yield* committer.heads(paths), heads)
+      assert.isFalse(yield* committer.settle(1))
+      assert.strictEqual((yield* committer.write(2, planOf(heads, "new")))._tag, "Written")
+    }))
+
+  it.effect("keeps the order of a stream that remembers a later transaction", () =>
+    Effect.gen(function*() {
+      const { committer, heads, paths: [first, second] } = yield* begin
+      const sql = yield* PgClient.PgClient
+      yield* sql`update millstream.streams set tx = tx + 1000000 where path = ${second}`
+      assert.strictEqual((yield* committer.write(1, planOf(heads)))._tag, "Written")
+      const rows = yield* sql<{ readonly count: bigint }>`
+        select count(distinct tx) as count from (
+          select e.tx from millstream.events e join millstream.streams s on s.id = e.stream_id
+          where s.path in (${first}, ${second}) and e.type = 'b'
+          union all select tx from millstream.streams where path in (${first}, ${second})) t`
+      assert.deepEqual(rows.map(({ count }) => Number(count)), [1])
+    }))
+})
