@@ -16,6 +16,8 @@ const Prices = Layer.effectDiscard(Effect.gen(function*() {
   yield* sql`INSERT INTO prices (item, cents) VALUES ('lamp', 2900), ('chair', 8900) ON CONFLICT DO NOTHING`
 }))
 
+const Wanted = Schema.Struct({ item: Schema.String, order: Schema.String })
+
 /** `POST /shop/17/lamp` places order 17 for a lamp, however often it is sent. */
 const Shop = HttpRouter.use(Effect.fn("Shop")(function*(router) {
   const sql = yield* SqlClient.SqlClient
@@ -29,7 +31,7 @@ const Shop = HttpRouter.use(Effect.fn("Shop")(function*(router) {
     "POST",
     "/shop/:order/:item",
     Effect.gen(function*() {
-      const { item, order } = yield* HttpRouter.schemaPathParams(Schema.Struct({ item: Schema.String, order: Schema.String }))
+      const { item, order } = yield* HttpRouter.schemaPathParams(Wanted)
       const price = yield* priceOf(item)
       if (price._tag === "None") return HttpServerResponse.text(`There is no ${item}\n`, { status: 404 })
       const { cents } = price.value

@@ -52,14 +52,14 @@ const paymentOf = (order: string) => order.replace("/orders/", "/payments/")
 
 const orders = Order.toLayer({
   afterAppend: {
-    "order/placed": ({ payload, streamPath }, { emit, previous }) =>
+    "order/placed": ({ payload: { cents }, streamPath: order }, { emit, previous }) =>
       previous._tag === "None"
-        ? emit(PaymentRequested.make({ order: streamPath, cents: payload.cents }), { streamPath: paymentOf(streamPath) })
+        ? emit(PaymentRequested.make({ order, cents }), { streamPath: paymentOf(order) })
         : Effect.void,
-    "order/paid": ({ streamPath }, { emit, previous }) =>
+    "order/paid": ({ streamPath: order }, { emit, previous }) =>
       previous._tag === "Open"
         ? Effect.void
-        : emit(PaymentRefunded.make({ reason: `The order is ${previous._tag}` }), { streamPath: paymentOf(streamPath) })
+        : emit(PaymentRefunded.make({ reason: `The order is ${previous._tag}` }), { streamPath: paymentOf(order) })
   },
   fibers: {
     timeout: (until, { append }) =>

@@ -88,13 +88,12 @@ impl Server {
     fn send(&self, method: &str, target: &str, body: &str) -> std::io::Result<String> {
         let mut socket = TcpStream::connect(&self.host)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
-        let token = env::var("MILLSTREAM_TOKEN").map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-        write!(
-            socket,
-            "{method} {target} HTTP/1.0\r\nHost: {}\r\n{token}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.host,
-            body.len()
-        )?;
+        let mut head = format!("{method} {target} HTTP/1.0\r\nHost: {}\r\n", self.host);
+        if let Ok(token) = env::var("MILLSTREAM_TOKEN") {
+            head += &format!("Authorization: Bearer {token}\r\n");
+        }
+        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        write!(socket, "{head}\r\n{body}")?;
         let mut reply = String::new();
         socket.read_to_string(&mut reply)?;
         Ok(reply)
@@ -166,7 +165,8 @@ impl Reader {
             '"' => Some(Json::Text(self.text()?)),
             _ => {
                 let from = self.at;
-                while self.rest.get(self.at).is_some_and(|each| !matches!(each, ',' | ']' | '}') && !each.is_whitespace()) {
+                let goes_on = |each: &char| !matches!(each, ',' | ']' | '}') && !each.is_whitespace();
+                while self.rest.get(self.at).is_some_and(goes_on) {
                     self.at += 1;
                 }
                 match self.rest[from..self.at].iter().collect::<String>().as_str() {

@@ -31,6 +31,8 @@ export interface Options {
   readonly types?: ReadonlyArray<string> | undefined
   /** How many events the reader counts on, so that no more are read; the tail does not end there. */
   readonly limit?: number | undefined
+  /** Which life of the stream is meant; none: the one that it meets. */
+  readonly life?: bigint | undefined
   /** Whether it says again that it has caught up behind a page that did not reach the head. */
   readonly again?: boolean | undefined
   /** Whether it goes on behind what exists now. */
@@ -47,7 +49,7 @@ export class Tail {
   private end: number
   /** What the reader still counts on; more than that comes in pages as it would without a limit. */
   private left: number
-  private life: bigint | undefined = undefined
+  private life: bigint | undefined
   /** The head that it was told of; without bound where it was not told which. Up to here there is something to read. */
   private told = Number.POSITIVE_INFINITY
   private isDeleted = false
@@ -61,6 +63,7 @@ export class Tail {
     this.path = path
     this.options = options
     this.cursor = options.after
+    this.life = options.life
     this.left = options.limit ?? Number.POSITIVE_INFINITY
     this.end = (options.before ?? Number.POSITIVE_INFINITY) - 1
     // Listening begins before the first page is read: what is appended in between finds itself read, never missed.

@@ -2,7 +2,7 @@
  * The instances of one processor that are awake on this server. A quiet stream costs a row and no fiber: its
  * instance wakes when the stream gets an event of concern, and when something was left undone.
  */
-import { Deferred, Effect, FiberMap, Latch, Schedule, Semaphore } from "effect"
+import { Deferred, Duration, Effect, FiberMap, Latch, Schedule, Semaphore } from "effect"
 import type { Scope } from "effect"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
@@ -20,6 +20,11 @@ import * as Purity from "./Purity.ts"
 
 /** How many instances may be catching up at a time: after a restart thousands may have something to do. */
 const startingAtOnce = 256
+/** How long an instance without fibers stays awake when nothing comes; less where many are, since each holds memory. */
+const idleTime = Duration.seconds(10)
+const idleTimeOfMany = Duration.millis(100)
+/** From so many on they are many: about 30 MB. */
+const manyAwake = 1_000
 /** The least time between two moves of the cursor, and the greatest, where a signal was lost. */
 const advanceEvery = "1 second"
 const advanceAtLeast = "5 seconds"
@@ -158,6 +163,7 @@ export class Host {
         checkpoints,
         directory,
         growth,
+        idleTime: () => this.awake.size > manyAwake ? idleTimeOfMany : idleTime,
         lease,
         maxHops,
         onLook,

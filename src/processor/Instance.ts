@@ -23,8 +23,8 @@ import { Outbox } from "./Outbox.ts"
 import type { Any } from "./Processor.ts"
 import { RunningFibers } from "./RunningFibers.ts"
 
-/** How long an instance without fibers stays awake when nothing comes. */
-const idleTime = "10 seconds"
+/** Events that are folded before others get their turn: some milliseconds. */
+const foldedInTurn = 256
 /** Under steady traffic the fibers are compared with the state this often, in nanoseconds. */
 const compareEvery = 100_000_000n
 
@@ -39,6 +39,8 @@ export interface Options {
   readonly directory: Directory["Service"]
   readonly checkpoints: Checkpoints["Service"]
   readonly status: Status
+  /** How long it stays awake without fibers when nothing comes. */
+  readonly idleTime: () => Duration.Duration
   /** Called when history is folded, or when it turns out that this takes longer. */
   readonly onStarted: Effect.Effect<void>
   /** Called each time before it looks for what comes next: it finds whatever the stream grew before. */
@@ -188,7 +190,13 @@ class Instance {
         Deferred.doneUnsafe(this.fenced, Exit.fail(error))
       }
     })
-    this.tail = new Tail(store, growth, path, { after: begin, types: typesOf(processor), live: true, again: true })
+    this.tail = new Tail(store, growth, path, {
+      after: begin,
+      types: typesOf(processor),
+      life: stored.life,
+      live: true,
+      again: true
+    })
   }
 
   readonly run: Effect.Effect<Ended, Fenced | Unavailable> = Effect.suspend(() =>
@@ -212,6 +220,7 @@ class Instance {
       this.steps += 1
       if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "gone" })
       if (step._tag === "Events") yield* this.take(step.page)
+      if (step._tag === "CaughtUp") this.pass(step.offset)
       this.isCaughtUp = step._tag !== "Events" || step.page.last >= step.page.head
       this.options.status.view = this.view
       if (this.isCaughtUp) yield* this.catchUp
@@ -235,7 +244,7 @@ class Instance {
   private readonly idleness: Effect.Effect<never, Stop> = Effect.gen({ self: this }, function*() {
     while (true) {
       const { steps } = this
-      yield* Effect.sleep(Duration.fromInputUnsafe(idleTime))
+      yield* Effect.sleep(this.options.idleTime())
       const isIdle = () => this.isWaiting && this.steps === steps && !FiberRecords.isBusy(this.records)
       if (!isIdle()) continue
       yield* this.outbox.flushed
@@ -255,15 +264,24 @@ class Instance {
         const event = EventText.decode(line)
         if (this.notices(event)) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "changed" })
         if (event.offset > this.stored.offset) this.keepEnded()
-        yield* this.follow(event, yield* this.step(event))
+        const step = this.step(event)
+        if (step._tag === "Park") return yield* Effect.fail(step)
+        // What is only folded costs no effect: histories are long.
+        const reaction = this.follow(event, step)
+        if (reaction !== undefined) yield* reaction
+        else if (event.offset % foldedInTurn === 0) yield* Effect.yieldNow
       }
-      // The position moves past what is not consumed.
-      this.stand(Math.max(page.last, this.standing.offset))
-      if (page.last < this.stored.offset) return
-      this.keepEnded()
-      const { offset, state } = this.outbox.written
-      if (page.last > offset || state === undefined) this.outbox.add({ ...this.standing, appends: [], isLazy: true })
+      this.pass(page.last)
     })
+  }
+
+  /** Moves the position past what is not consumed. */
+  private pass(last: number): void {
+    this.stand(Math.max(last, this.standing.offset))
+    if (last < this.stored.offset) return
+    this.keepEnded()
+    const { offset, state } = this.outbox.written
+    if (last > offset || state === undefined) this.outbox.add({ ...this.standing, appends: [], isLazy: true })
   }
 
   private readonly view = (): View => ({
@@ -309,32 +327,35 @@ class Instance {
       payload.name === this.options.processor.name
   }
 
-  private step(event: Event): Effect.Effect<Step, Park> {
-    return Effect.suspend(() => {
-      try {
-        const step = this.folding.step(event)
-        if (step._tag === "Folded" && this.hasFibers) {
-          this.records = FiberRecords.follow(this.records, this.folding.asked(), event)
-        }
-        return Effect.succeed(step)
-      } catch (error) {
-        return this.skipped.has(event.offset)
-          ? Effect.succeed<Step>({ _tag: "Passed" })
-          : Effect.fail<Park>({ _tag: "Park", offset: event.offset, error: `The definition threw: ${describe(error)}` })
+  private step(event: Event): Step | Park {
+    try {
+      const step = this.folding.step(event)
+      if (step._tag === "Folded" && this.hasFibers) {
+        this.records = FiberRecords.follow(this.records, this.folding.asked(), event)
       }
-    })
+      return step
+    } catch (error) {
+      return this.skipped.has(event.offset)
+        ? { _tag: "Passed" }
+        : { _tag: "Park", offset: event.offset, error: `The definition threw: ${describe(error)}` }
+    }
   }
 
-  private follow(event: Event, step: Step): Effect.Effect<void, Park> {
-    if (step._tag === "Passed") return Effect.void
-    if (event.offset <= this.hooksAfter) return Effect.sync(() => this.stand(event.offset))
+  /** Takes note of a folded event; what is to be done about it, where something is. */
+  private follow(event: Event, step: Step): Effect.Effect<void, Park> | undefined {
+    if (step._tag === "Passed") return undefined
+    if (event.offset <= this.hooksAfter) {
+      this.stand(event.offset)
+      return undefined
+    }
     const origin = this.origin(event)
     if (step._tag === "Misfit") {
       return this.deliver(event, [Emission.failure(origin, `The payload does not fit ${event.type}: ${step.message}`)])
     }
     const { hook } = step
     if (hook === undefined || this.skipped.has(event.offset) || this.isOwn(event)) {
-      return Effect.sync(() => this.outbox.add({ ...this.stand(event.offset), appends: [], isLazy: true }))
+      this.outbox.add({ ...this.stand(event.offset), appends: [], isLazy: true })
+      return undefined
     }
     return Effect.flatMap(this.react(origin, hook), (appends) => this.deliver(event, appends))
   }

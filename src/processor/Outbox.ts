@@ -59,7 +59,6 @@ export class Outbox {
   private readonly options: Options
   private units: Array<Unit> = []
   private isCommitting = false
-  private isDue = false
   private lazyEvents = 0
   private kept: number
   private revision: number
@@ -90,7 +89,7 @@ export class Outbox {
       this.lazyEvents += 1
       this.lazy.openUnsafe()
     }
-    if (!unit.isLazy || this.lazyEvents >= maxLazy) this.writeSoon()
+    if (!unit.isLazy || this.lazyEvents >= maxLazy) this.due.openUnsafe()
     if (this.units.length >= maxWaiting) this.room.closeUnsafe()
   }
 
@@ -99,24 +98,31 @@ export class Outbox {
 
   /** Returns once everything is written. */
   readonly flushed: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.units.length > 0) this.writeSoon()
+    if (this.units.length > 0) this.due.openUnsafe()
     return this.empty.await
   })
 
   /** Writes what is added, for ever. */
-  readonly run: Effect.Effect<never, Fenced | Rejected> = Effect.gen({ self: this }, function*() {
+  readonly run: Effect.Effect<never, Fenced | Rejected> = Effect.suspend(() =>
+    Effect.raceFirst(this.committing, this.hurrying)
+  )
+
+  /** Makes what can wait due in time. Once for all, since a race before each commit costs as much as a hook. */
+  private readonly hurrying: Effect.Effect<never> = Effect.gen({ self: this }, function*() {
     while (true) {
-      if (!this.isDue) {
-        yield* Effect.raceFirst(
-          this.due.await,
-          Effect.andThen(this.lazy.await, Effect.sleep(Duration.fromInputUnsafe(lazyTime)))
-        )
-      }
+      yield* this.lazy.await
+      yield* Effect.sleep(Duration.fromInputUnsafe(lazyTime))
+      if (this.units.length > 0) this.due.openUnsafe()
+    }
+  })
+
+  private readonly committing: Effect.Effect<never, Fenced | Rejected> = Effect.gen({ self: this }, function*() {
+    while (true) {
+      yield* this.due.await
       const { units } = this
       this.units = []
       this.lazyEvents = 0
       this.isCommitting = true
-      this.isDue = false
       this.due.closeUnsafe()
       this.lazy.closeUnsafe()
       this.room.openUnsafe()
@@ -130,11 +136,6 @@ export class Outbox {
   park(parked: Parked, appends: ReadonlyArray<AppendRequest>): Effect.Effect<void, Fenced | Rejected> {
     // Behind what is written when it runs, not when it is made.
     return Effect.suspend(() => this.write([{ ...this.written, appends, isLazy: false }], parked))
-  }
-
-  private writeSoon(): void {
-    this.isDue = true
-    this.due.openUnsafe()
   }
 
   private commit(units: ReadonlyArray<Unit>): Effect.Effect<void, Fenced | Rejected> {

@@ -1,7 +1,8 @@
 /**
  * Processors at work on a log in memory, for tests: time is Effect's `Clock`, so that the `TestClock` moves it, and a
  * test waits on facts. What a fiber does between two appends can not be seen from outside: tail what it appends. A
- * hook that sleeps is under way for as long as nobody lets time pass.
+ * hook that sleeps is under way for as long as nobody lets time pass; so is everything on a host that waits for the lease
+ * of another one.
  */
 import { Context, Effect, Layer } from "effect"
 import type { Duration } from "effect"
@@ -27,6 +28,7 @@ import { TimeTravel } from "../processor/TimeTravel.ts"
 
 /** Turns of the event loop in which nothing may happen: more than a signal needs from an append to its reader. */
 const stillTurns = 8
+
 export interface Options {
   /** The breaker of streams that configure none: 100 events at once and 100 a second by default. */
   readonly breaker?: Limit | "off" | undefined
@@ -108,9 +110,8 @@ const make = Effect.fnUntraced(function*(patienceMillis: number) {
     if (processor === undefined) return undefined
     if (owner === undefined) return `${name} has no owner yet`
     const isMeant = StreamPattern.matcher(streams)
-    const rows = yield* checkpoints.instances(name, "")
-    const paths = new Set([...rows.map(({ path }) => path), ...[...grown].filter(isMeant)])
-    for (const path of paths) {
+    const undone = yield* checkpoints.undone(name, "")
+    for (const path of new Set([...undone, ...[...grown].filter(isMeant)])) {
       const found = yield* todo(processor, path)
       if (found !== undefined) return found
     }

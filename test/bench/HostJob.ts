@@ -27,7 +27,7 @@ export interface Found {
 }
 
 /** How long a job may take, in milliseconds. */
-const patience = 120_000
+const patience = 300_000
 
 export const program = path.join(import.meta.dirname, "host.ts")
 
@@ -43,7 +43,8 @@ export interface Result {
 /** Runs a job on a database of its own; one that hangs is ended and fails. */
 export const run = async (databaseUrl: string, job: Job): Promise<Result> => {
   const env = { ...process.env, DATABASE_URL: databaseUrl, MILLSTREAM_CIRCUIT_BREAKER: "off" }
-  const child = Child.start("host", process.execPath, ["--expose-gc", program, JSON.stringify(job)], { env, tied: true })
+  const command = ["--expose-gc", program, JSON.stringify(job)]
+  const child = Child.start("host", process.execPath, command, { env, tied: true })
   const late = setTimeout(() => void child.stop(), patience)
   const watched = Machine.watch()
   try {

@@ -1,6 +1,6 @@
 /**
- * A process that hosts processors on the log of `DATABASE_URL`: does the one job that its argument holds, prints what it
- * found as a line of JSON, and ends. Reference and measurement take turns in it.
+ * A process that hosts processors on the log of `DATABASE_URL`: does the one job that its argument holds, prints what
+ * it found as a line of JSON, and ends. Reference and measurement take turns in it. The database must be empty.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"

@@ -40,13 +40,14 @@ const settling = 300
 
 const readArguments = () => {
   const text = { type: "string" } as const
-  const options = { rounds: text, events: text, instances: text, streams: text, only: text, help: { type: "boolean" } } as const
+  const counts = { rounds: text, events: text, instances: text, streams: text }
+  const options = { ...counts, only: text, help: { type: "boolean" } } as const
   const { values } = Arguments.read(() => parseArgs({ options }), usage)
   return {
     help: values.help ?? false,
     rounds: Arguments.count({ name: "rounds", text: values.rounds, otherwise: 3, most: 20 }, usage),
     events: Arguments.count({ name: "events", text: values.events, otherwise: 100_000, most: 10_000_000 }, usage),
-    instances: Arguments.count({ name: "instances", text: values.instances, otherwise: 10_000, most: 1_000_000 }, usage),
+    instances: Arguments.count({ name: "instances", text: values.instances, otherwise: 10_000, most: 100_000 }, usage),
     streams: Arguments.count({ name: "streams", text: values.streams, otherwise: 100_000, most: 1_000_000 }, usage),
     chosen: Arguments.choose({ name: "only", text: values.only }, names, (name) => name, usage)
   }
@@ -81,7 +82,9 @@ const compare = (
     unit,
     Report.range(reference),
     Report.range(measured),
-    costs.every((values) => values.length > 0) ? costs.map((values) => Report.number(Report.median(values))).join(" / ") : "",
+    costs.some((values) => values.length === 0)
+      ? ""
+      : costs.map((values) => Report.number(Report.median(values))).join(" / "),
     Report.range(ratios, (ratio) => ratio.toFixed(2)),
     `${figure === "rate" ? "≥" : "≤"} ${bar}`,
     verdict(isMet)
@@ -182,7 +185,8 @@ await Child.main(async () => {
         verdict(grown < memoryBar)
       ])
     }
-    rows.push([`${instances} instances awake, heap and external`, "MB", "", megabytes(found.measured["awake"] ?? Number.NaN)])
+    const awake = found.measured["awake"] ?? Number.NaN
+    rows.push([`${instances} instances awake, heap and external`, "MB", "", megabytes(awake)])
   }
 
   const start = async () => {
@@ -210,13 +214,26 @@ await Child.main(async () => {
     const inSeconds = (value: number) => value.toFixed(2)
     for (const [title, found] of [["healthy", healthy], ["a hook's answer", reacting]] as const) {
       rows.push([
-        `start with ${streams} idle instances to ${title}`, "s", "", Report.range(found, inSeconds), "", "", `< ${startBar}`,
+        `start with ${streams} idle instances to ${title}`,
+        "s",
+        "",
+        Report.range(found, inSeconds),
+        "",
+        "",
+        `< ${startBar}`,
         verdict(Report.median(found) < startBar)
       ])
     }
   }
 
-  const measurements: Record<Name, () => Promise<void>> = { fold, hooks, latency, "http-latency": httpLatency, asleep, start }
+  const measurements: Record<Name, () => Promise<void>> = {
+    fold,
+    hooks,
+    latency,
+    "http-latency": httpLatency,
+    asleep,
+    start
+  }
   try {
     for (const name of chosen) {
       console.log(`measuring ${name}`)

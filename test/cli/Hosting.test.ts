@@ -92,12 +92,9 @@ layer(services, { excludeTestServices: true })("millstream serve FILE", (it) => 
         ({ code, stderr }) => `${code} ${stderr.trimEnd().split("\n").at(-1)}`
       )
       yield* save((source) => source.replace("export const layer", "const layer"))
-      assert.strictEqual(
-        yield* ended,
-        `1 millstream: ${file} exports no Layer. Export one, such as \`export const layer = MyProcessor.toLayer({ … })\``
-      )
+      assert.include(yield* ended, `1 millstream: ${file} exports no Layer. Export one, such as \`export const layer = `)
       yield* save((source) => source.replace("/games/**", "games"))
-      assert.match(yield* ended, /^1 millstream: .*PingPong\.ts can not run: .*ping-pong can not run: `streams` is no pattern/)
+      assert.match(yield* ended, /^1 millstream: .*\.ts can not run: .*ping-pong can not run: `streams` is no pattern/)
       const { code, stderr } = yield* Cli.run(["serve", "--watch"], { env })
       assert.strictEqual(code, 2)
       assert.include(stderr, "millstream: --watch needs a file, such as ./PingPong.ts")

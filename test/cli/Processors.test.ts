@@ -8,7 +8,7 @@ import { Streams } from "../../src/domain/Streams.ts"
 import * as LogStreams from "../../src/log/LogStreams.ts"
 import { Processor } from "../../src/processor/Processor.ts"
 import { layer as server, TestServer } from "../http/TestServer.ts"
-import * as PingPong from "../processor/PingPong.ts"
+import * as PingPong from "../../src/examples/PingPong.ts"
 import * as Cli from "./Cli.ts"
 
 const isBroken = Ref.makeUnsafe(true)

@@ -1,4 +1,4 @@
-/** The examples in other languages, as programs of their own against a server: killed in the middle and started again. */
+/** The examples in other languages, as programs against a server: killed in the middle and started again. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Path, Stream } from "effect"

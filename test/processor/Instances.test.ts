@@ -10,7 +10,7 @@ import * as LogStreams from "../../src/log/LogStreams.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import { Instances } from "../../src/processor/Instances.ts"
 import * as Supervisor from "../../src/processor/Supervisor.ts"
-import * as PingPong from "./PingPong.ts"
+import * as PingPong from "../../src/examples/PingPong.ts"
 
 const path = StreamPath.make("/games/1")
 const options = { maxHops: 256, leaseMillis: 5_000 }

@@ -36,7 +36,9 @@ export class Mortal {
     this.step(`before ${name}`).pipe(Effect.andThen(effect), Effect.tap(() => this.step(`after ${name}`)))
 
   /** Runs processors on the log in scope until it dies. */
-  readonly live = (processors: Layer.Layer<never, never, Processors | Streams | Log>): Effect.Effect<void, never, Log> =>
+  readonly live = (
+    processors: Layer.Layer<never, never, Processors | Streams | Log>
+  ): Effect.Effect<void, never, Log> =>
     Effect.gen({ self: this }, function*() {
       const { around } = this
       const store = yield* EventStore

@@ -59,7 +59,7 @@ describe("an instance", () => {
       yield* pass("1 second")
       assert.deepStrictEqual((yield* written("summing", "/s"))?.state, "1")
       yield* append("/s", ...went(2))
-      // It looks whether it is idle every ten seconds, and once more since the cursor met an event that was not written.
+      // It looks whether it is idle every ten seconds, and once more where the cursor met what was not written yet.
       yield* pass("40 seconds")
       assert.deepStrictEqual((yield* written("summing", "/s"))?.state, "3")
       assert.isUndefined(yield* statusOf("/s"))

@@ -1,55 +1,12 @@
-/** Work that a state calls for: when it runs, when it is interrupted, and what is kept of it. */
+/** Work that a state calls for: when it runs, when it is interrupted, and how it ends. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Record, Schedule, Schema } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import { Paused, Resumed } from "../../src/domain/ControlEvent.ts"
-import { EventType } from "../../src/domain/EventType.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
-import type { Fiber, Hooks } from "../../src/processor/Hooks.ts"
-import { Processor } from "../../src/processor/Processor.ts"
 import { Supervisor } from "../../src/processor/Supervisor.ts"
 import { TestHost } from "../../src/testing/TestHost.ts"
-import { append, Came, change, during, numbers, pass, payloads, quiet, read, thrice, types, Went, work, written } from "./Workshop.ts"
-
-const Asked = EventType.make("asked", Schema.Struct({ key: Schema.String, input: Schema.Int }))
-const Ended = EventType.make("ended", Schema.Struct({ key: Schema.String }))
-
-const Working = Processor.make("working", {
-  state: Schema.Struct({ all: Schema.Record(Schema.String, Schema.Int) }),
-  initial: { all: {} },
-  consumes: [Asked, Ended, Went],
-  emits: [Came]
-}).reduce({
-  asked: ({ all }, { payload: { input, key } }) => ({ all: { ...all, [key]: input } }),
-  ended: ({ all }, { payload }) => ({ all: Record.remove(all, payload.key) }),
-  went: (state) => state
-}).fibers({ run: ({ all }) => all })
-
-const asked = (key: string, input: number) => Asked.make({ key, input })
-const ended = (key: string) => Ended.make({ key })
-
-type Tools = Fiber<typeof Working.state.Type, typeof Came>
-
-/** Notes when each fiber starts and leaves; `body` is what it does in between, for ever by default. */
-const noting = (
-  body: (input: number, fiber: Tools) => Effect.Effect<unknown, unknown> = () => Effect.never,
-  options: { readonly whilePaused?: boolean; readonly retry?: Schedule.Schedule<unknown, unknown> } = {}
-) => {
-  const notes: Array<string> = []
-  const note = (text: string) => Effect.sync(() => notes.push(text))
-  const run = (input: number, fiber: Tools) =>
-    note(`+${fiber.key}${input}`).pipe(
-      Effect.andThen(body(input, fiber)),
-      Effect.onInterrupt(() => note(`-${fiber.key}${input}`))
-    )
-  const { retry = thrice, whilePaused = false } = options
-  const hooks: Hooks<typeof Working.state.Type, typeof Asked | typeof Ended | typeof Went, typeof Came, { run: number }> = {
-    fibers: { run: { run, whilePaused } }
-  }
-  const layer = Working.toLayer(hooks, { streams: "/s", retry })
-  /** What was noted since the last look. */
-  const since = Effect.sync(() => notes.splice(0))
-  return { layer, since }
-}
+import { asked, ended, noting } from "./Working.ts"
+import { append, Came, change, during, numbers, pass, payloads, quiet, Went, work } from "./Workshop.ts"
 
 const statuses = Effect.map(Supervisor, ({ status }) =>
   (status("working", StreamPath.make("/s"))?.view?.().fibers ?? []).map((fiber) => `${fiber.key} ${fiber.status}`))
@@ -71,7 +28,7 @@ describe("a fiber", () => {
     }).pipe(work(layer))
   })
 
-  it.effect("starts anew where its input changed, after the old one is gone; asked for and called off in one go it does not", () => {
+  it.effect("starts anew where its input changed, after the old one is gone; called off in one go it does not start", () => {
     const { layer, since } = noting()
     return Effect.gen(function*() {
       yield* append("/s", asked("a", 1))
@@ -159,13 +116,13 @@ describe("one that ends", () => {
 describe("one that fails", () => {
   it.effect("is tried again, and then parked by itself and visibly; the others and the hooks go on", () => {
     const { layer, since } = noting((input, { append, key }) =>
-      key === "a" ? Effect.fail(new Error("no luck")) : append(Came.make({ n: input })))
+      key === "a" ? Effect.fail("no luck") : append(Came.make({ n: input })))
     return Effect.gen(function*() {
       yield* append("/s", asked("a", 1), asked("b", 2))
       yield* quiet
       assert.deepStrictEqual((yield* since).filter((note) => note === "+a1").length, 3)
       assert.deepStrictEqual(yield* payloads("/s", "processor/parked"), [
-        { name: "working", offset: 2, kind: "run", key: "a", error: "Error: no luck" }
+        { name: "working", offset: 2, kind: "run", key: "a", error: "no luck" }
       ])
       assert.deepStrictEqual(yield* numbers("/s", Came), [2])
       assert.deepStrictEqual(yield* statuses, ["a parked", "b done"])
@@ -263,110 +220,6 @@ describe("while its stream is paused", () => {
       yield* pass("1 minute")
       assert.deepStrictEqual(yield* since, ["+a1"])
     }).pipe(work(layer))
-  })
-})
-
-describe("what a fiber appends", () => {
-  it.effect("is recorded at once, on its stream or another, and its cause is the event at which the state asked", () => {
-    const { layer } = noting((input, { append }) =>
-      Effect.gen(function*() {
-        const event = yield* append(Came.make({ n: input }))
-        yield* append(Came.make({ n: event.offset }), { streamPath: "/other" })
-        return yield* Effect.never
-      }))
-    return Effect.gen(function*() {
-      yield* append("/s", asked("a", 7), asked("a", 7))
-      yield* quiet
-      assert.deepStrictEqual(yield* types("/s"), ["asked", "asked", "came"])
-      assert.deepStrictEqual(yield* numbers("/other", Came), [4])
-      const causes = [...yield* read("/s"), ...yield* read("/other")].flatMap(({ cause }) => cause === undefined ? [] : [cause])
-      assert.deepStrictEqual(causes.map(({ hops, offset, processor, streamPath }) => [streamPath, offset, hops, processor]), [
-        ["/s", 2, 0, "working"],
-        ["/s", 2, 1, "working"]
-      ])
-    }).pipe(work(layer))
-  })
-
-  it.effect("`once` is recorded once, whatever the attempt; with another input it is another fact", () => {
-    let attempts = 0
-    const { layer } = noting((_, { append }) =>
-      Effect.suspend(() => {
-        attempts += 1
-        const first = append(Came.make({ n: attempts }), { once: "first" })
-        const second = append(Came.make({ n: 100 + attempts }), { once: "second" })
-        return Effect.andThen(first, Effect.andThen(second, attempts < 3 ? Effect.fail("again") : Effect.never))
-      }))
-    return Effect.gen(function*() {
-      yield* Effect.gen(function*() {
-        yield* append("/s", asked("a", 1))
-        yield* quiet
-        assert.strictEqual(attempts, 3)
-        assert.deepStrictEqual(yield* numbers("/s", Came), [1, 101])
-        yield* append("/s", asked("b", 1))
-        yield* quiet
-        assert.deepStrictEqual(yield* numbers("/s", Came), [1, 101, 4, 104])
-      }).pipe(during(layer))
-      yield* Effect.gen(function*() {
-        yield* quiet
-        yield* append("/s", asked("a", 2))
-        yield* quiet
-        // Both ran again after the restart, and then one with another input.
-        assert.strictEqual(attempts, 7)
-        assert.deepStrictEqual(yield* numbers("/s", Came), [1, 101, 4, 104, 7, 107])
-      }).pipe(during(layer))
-    }).pipe(Effect.provide(TestHost.layerLog()))
-  })
-})
-
-describe("a fiber's cursor", () => {
-  it.effect("is a durable value of its kind and key, which outlives a changed input and a restart", () => {
-    const seen: Array<unknown> = []
-    const { layer } = noting((input, { cursor, key, moveCursor }) =>
-      Effect.gen(function*() {
-        seen.push([key, input, yield* cursor])
-        yield* moveCursor({ at: input })
-        return yield* Effect.never
-      }))
-    return Effect.gen(function*() {
-      yield* Effect.gen(function*() {
-        yield* append("/s", asked("a", 1), asked("b", 9))
-        yield* quiet
-        yield* append("/s", asked("a", 2))
-        yield* quiet
-        assert.deepStrictEqual(seen.splice(0), [["a", 1, undefined], ["b", 9, undefined], ["a", 2, { at: 1 }]])
-      }).pipe(during(layer))
-      yield* quiet.pipe(during(layer))
-      assert.deepStrictEqual(seen, [["a", 2, { at: 2 }], ["b", 9, { at: 9 }]])
-      const row = yield* written("working", "/s")
-      assert.deepStrictEqual(row?.cursors.map(({ key, value }) => [key, value]).toSorted(), [
-        ["a", `{"at":2}`],
-        ["b", `{"at":9}`]
-      ])
-    }).pipe(Effect.provide(TestHost.layerLog()))
-  })
-
-  it.effect("moves with an append, both or neither, and behind a fact that was recorded before", () => {
-    const seen: Array<unknown> = []
-    const { layer } = noting((input, { append, cursor, key }) =>
-      Effect.gen(function*() {
-        const before = yield* cursor
-        const n = typeof before === "number" ? before + 1 : 1
-        const to = key === "away" ? { streamPath: "/paused" } : {}
-        const exit = yield* Effect.exit(append(Came.make({ n: input * 10 + n }), { ...to, once: "fact", cursor: n }))
-        seen.push([key, exit._tag, yield* cursor])
-        return yield* Effect.never
-      }))
-    return Effect.gen(function*() {
-      yield* Effect.gen(function*() {
-        yield* append("/paused", Paused.make({}))
-        yield* append("/s", asked("here", 1), asked("away", 1))
-        yield* quiet
-        assert.deepStrictEqual(seen.splice(0), [["here", "Success", 1], ["away", "Failure", undefined]])
-      }).pipe(during(layer))
-      yield* quiet.pipe(during(layer))
-      assert.deepStrictEqual(seen, [["here", "Success", 2], ["away", "Failure", undefined]])
-      assert.deepStrictEqual(yield* numbers("/s", Came).pipe(during(noting().layer)), [11])
-    }).pipe(Effect.provide(TestHost.layerLog()))
   })
 })
 

@@ -1,17 +1,18 @@
-/** What happens after an append: which events get a hook, and what is recorded of it. */
+/** What happens after an append: what its hook sees, and what is recorded of it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { Paused, Resumed } from "../../src/domain/ControlEvent.ts"
 import { EventType } from "../../src/domain/EventType.ts"
-import type { LayerOptions } from "../../src/processor/Processor.ts"
 import { Processor } from "../../src/processor/Processor.ts"
 import { TestHost } from "../../src/testing/TestHost.ts"
+import { Answering, answering, went } from "./Answering.ts"
 import {
   append,
   Came,
   change,
   during,
   numbers,
+  pass,
   payloads,
   quiet,
   read,
@@ -19,22 +20,8 @@ import {
   thrice,
   types,
   Went,
-  work,
-  written
+  work
 } from "./Workshop.ts"
-
-const Answering = Processor.make("answering", {
-  state: Schema.Int,
-  initial: 0,
-  consumes: [Went],
-  emits: [Came]
-}).reduce({ went: (sum, { payload }) => sum + payload.n })
-
-/** Answers each number with itself. */
-const answering = (options?: LayerOptions) =>
-  Answering.toLayer({ afterAppend: { went: ({ payload }, { emit }) => emit(Came.make({ n: payload.n })) } }, options)
-
-const went = (n: number) => Went.make({ n })
 
 describe("every event", () => {
   const Audit = Processor.make("audit", {
@@ -111,7 +98,8 @@ describe("a cause", () => {
       yield* quiet
       const causes = [...yield* read("/a"), ...yield* read("/b")].flatMap(({ cause, payload, type }) =>
         cause === undefined ? [] : [[type, payload, cause]])
-      const by = (streamPath: string, offset: number, hops: number) => ({ streamPath, offset, processor: "relay", hops })
+      const processor = "relay"
+      const by = (streamPath: string, offset: number, hops: number) => ({ streamPath, offset, processor, hops })
       assert.deepStrictEqual(causes.filter(([type]) => type === "went" || type === "came"), [
         ["came", { n: 1 }, by("/a", 2, 0)],
         ["went", { n: 3 }, by("/b", 2, 2)],
@@ -140,80 +128,6 @@ describe("a cause", () => {
       assert.deepStrictEqual(yield* numbers("/a", Came), [1, 3, 11, 13])
       assert.deepStrictEqual(yield* numbers("/b", Came), [2, 4, 10, 12])
     }).pipe(work(relay, { maxHops: 3 })))
-})
-
-describe("hooks begin", () => {
-  const before = Effect.andThen(append("/s", went(1), went(2)), append("/old", went(9)))
-
-  it.effect("behind what the log held when the processor was registered", () =>
-    Effect.gen(function*() {
-      yield* before.pipe(during(Layer.empty))
-      yield* Effect.gen(function*() {
-        yield* append("/s", went(3))
-        yield* append("/new", went(4))
-        yield* quiet
-      }).pipe(during(answering()))
-      yield* Effect.gen(function*() {
-        assert.deepStrictEqual(yield* numbers("/s", Came), [3])
-        assert.deepStrictEqual(yield* numbers("/new", Came), [4])
-        assert.deepStrictEqual(yield* numbers("/old", Came), [])
-        assert.strictEqual((yield* written("answering", "/s"))?.state, "6")
-      }).pipe(during(Layer.empty))
-    }).pipe(Effect.provide(TestHost.layerLog())))
-
-  it.effect("with the first event where it says so, and each event gets its hook once", () =>
-    Effect.gen(function*() {
-      yield* before.pipe(during(Layer.empty))
-      yield* quiet.pipe(during(answering({ startFrom: "start" })))
-      yield* Effect.andThen(append("/s", went(3)), quiet).pipe(during(answering({ startFrom: "start" })))
-      const found = yield* Effect.all([numbers("/s", Came), numbers("/old", Came)]).pipe(during(Layer.empty))
-      assert.deepStrictEqual(found, [[1, 2, 3], [9]])
-    }).pipe(Effect.provide(TestHost.layerLog())))
-
-  it.effect("where they began first, whatever is said later; what came while it was down gets its hooks", () =>
-    Effect.gen(function*() {
-      yield* before.pipe(during(Layer.empty))
-      yield* quiet.pipe(during(answering()))
-      yield* Effect.andThen(append("/s", went(3)), append("/down", went(4))).pipe(during(Layer.empty))
-      yield* quiet.pipe(during(answering({ startFrom: "start" })))
-      const paths = ["/s", "/down", "/old"]
-      const found = yield* Effect.forEach(paths, (path) => numbers(path, Came)).pipe(during(Layer.empty))
-      assert.deepStrictEqual(found, [[3], [4], []])
-    }).pipe(Effect.provide(TestHost.layerLog())))
-
-  it.effect("on streams that a changed pattern covers newly, with the change", () =>
-    Effect.gen(function*() {
-      yield* quiet.pipe(during(answering({ streams: "/s" })))
-      yield* before.pipe(during(Layer.empty))
-      yield* Effect.gen(function*() {
-        yield* quiet
-        yield* append("/old", went(10))
-        yield* quiet
-      }).pipe(during(answering({ streams: "/*" })))
-      const found = yield* Effect.forEach(["/s", "/old"], (path) => numbers(path, Came)).pipe(during(Layer.empty))
-      assert.deepStrictEqual(found, [[1, 2], [10]])
-    }).pipe(Effect.provide(TestHost.layerLog())))
-})
-
-describe("a pattern", () => {
-  for (
-    const [streams, answered] of [
-      ["/a/*", ["/a/b"]],
-      ["/a/**", ["/a", "/a/b", "/a/b/c"]],
-      ["/*/b/**", ["/a/b", "/a/b/c", "/x/b"]],
-      ["/a", ["/a"]],
-      [undefined, ["/", "/a", "/a/b", "/a/b/c", "/x/b"]]
-    ] as const
-  ) {
-    it.effect(`${streams ?? "left out"} covers ${answered.join(" ")}`, () =>
-      Effect.gen(function*() {
-        const paths = ["/", "/a", "/a/b", "/a/b/c", "/x/b"]
-        for (const path of paths) yield* append(path, went(1))
-        yield* quiet
-        const found = yield* Effect.forEach(paths, (path) => numbers(path, Came))
-        assert.deepStrictEqual(paths.filter((_, index) => found[index]?.length === 1), [...answered])
-      }).pipe(work(answering({ streams }))))
-  }
 })
 
 describe("a payload that does not fit", () => {
@@ -268,7 +182,7 @@ describe("a paused target", () => {
       yield* append("/s", went(1))
       yield* append("/s", went(2))
       yield* quiet
-      yield* (yield* TestHost).pass("1 hour")
+      yield* pass("1 hour")
       assert.deepStrictEqual(yield* types("/s"), ["went", "went"])
       assert.deepStrictEqual(yield* types("/target"), ["stream/paused"])
       yield* append("/target", Resumed.make({}))

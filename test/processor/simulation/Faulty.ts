@@ -31,7 +31,9 @@ const gate = (process: Process): Effect.Effect<void, Unavailable> =>
       case "on":
         return Effect.void
       case "late":
-        return random.whole(0, 1) === 0 ? Effect.yieldNow : Effect.sleep(random.whole(1, 40))
+        if (random.whole(0, 1) === 0) return Effect.yieldNow
+        // Seldom for longer than a lease holds.
+        return Effect.sleep(random.whole(1, 30) === 1 ? 4_000 : random.whole(1, 40))
       case "away":
         return Effect.fail(new Unavailable({ reason: "away", retryAfterSeconds: 1 }))
       case "dead":

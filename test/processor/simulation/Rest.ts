@@ -15,6 +15,8 @@ import type { World } from "./World.ts"
 const patience = 60_000
 const rest = 2_500
 const look = 250
+/** So late everyone has heard of what was recorded, in milliseconds. */
+const heard = 6_000
 
 const paths = [Model.copies, "/s/a", "/s/b"].map((path) => StreamPath.make(path))
 
@@ -23,6 +25,7 @@ export const settle = (world: World): void => {
   const { time } = world
   world.isCalm = true
   for (const process of world.slots) process.thaw()
+  judgePaused(world)
   const until = time.now + patience
   let restedSince: number | undefined
   while (restedSince === undefined || time.now - restedSince < rest) {
@@ -51,6 +54,23 @@ const attend = (world: World): Violation | undefined => {
     for (const { processor } of Model.processors) left = undone(world, processor, life) ?? left
   }
   return left
+}
+
+/** On a paused stream nothing runs, once all have heard of it. */
+const judgePaused = (world: World): void => {
+  const paused = paths.flatMap((path) => {
+    const life = world.journal.at(path)
+    return life !== undefined && isPaused(life) ? [path] : []
+  })
+  if (paused.length === 0) return
+  world.time.pass(heard)
+  for (const { name, running } of world.slots) {
+    for (const { key, path } of running) {
+      if (paused.some((each) => each === path)) {
+        throw new Violation("fibers", `${key} runs in ${name} on ${path}, which is paused`)
+      }
+    }
+  }
 }
 
 const pauses: ReadonlyArray<string> = [Control.Paused.type, Control.Resumed.type]

@@ -171,18 +171,12 @@ export class World {
   /** A fiber must not start for work that was called off before its process looked at the stream. */
   judgeStart(process: Process, { input, key, path }: RunningJob): void {
     const opening = this.openings.get(`${process.name} jobs ${path}`)
-    const jobs = Model.named("jobs")
-    if (opening === undefined) return
+    const life = opening === undefined ? undefined : this.journal.life(opening.life)
+    if (opening === undefined || life === undefined) return
     const name = JSON.stringify(["work", key])
-    // One that has not heard of a delete yet may read what came after it, and will be refused.
-    const lives = this.journal.lives.filter((life) => life.path === path && (life.id === opening.life || !life.isOver))
-    const isWanted = lives.some((life) => {
-      const head = life.id === opening.life ? opening.head : 0
-      const last = life.events.at(-1)?.event.offset ?? 0
-      const steps = this.journal.steps(jobs, life)
-      return life.events.some(({ event: { offset } }, i) =>
-        (offset >= head || offset === last) && steps[i]?.asked.get(name)?.input === input)
-    })
+    const steps = this.journal.steps(Model.named("jobs"), life)
+    const isWanted = life.events.some(({ event: { offset } }, i) =>
+      offset >= opening.head && steps[i]?.asked.get(name)?.input === input)
     if (isWanted) return
     const detail = `starts ${key} with ${input} on ${path}, which was called off before offset ${opening.head}`
     this.violate(new Violation("fibers", `${process.name} ${detail}`))
