@@ -52,7 +52,8 @@ export class ClaimsApi extends HttpApiGroup.make("claims").add(
     summary: "Take a processor, or go on with it, and hear what is to be done",
     description: "The first claim makes the processor known. One owner at a time has it: repeated with the `owner` " +
       "of the reply, a claim renews the lease, which runs out after `MILLSTREAM_LEASE` seconds or `leaseMillis`; a " +
-      "rival gets `epoch: null` and nothing until then. `instances` are the streams on which events wait. For each, " +
+      "rival gets `epoch: null` and nothing until then. Whoever makes another `version` known takes over at " +
+      "once, and the older one gets nothing any more. `instances` are the streams on which events wait. For each, " +
       "read what follows `offset` (from the first event where `state` is `null`), fold it, and commit what it leads " +
       "to. With `waitMillis` the answer comes once there is something.\n\n" +
       "```\ncurl -d '{\"streams\":\"/games/**\",\"consumes\":[\"ping\"],\"emits\":[\"pong\"]}' " +

@@ -17,7 +17,10 @@ export const ProcessorsQuery = Schema.Struct({ pretty: Parameter.pretty })
 
 export const InstancesQuery = Schema.Struct({
   limit: Schema.optionalKey(Parameter.wholeNumber(1, maxInstances)).pipe(
-    Schema.annotateKey({ description: `At most so many; ${maxInstances} where it is left out` })
+    Schema.annotateKey({
+      description: `At most so many, ${maxInstances} where it is left out, and fewer where states are large: the list ends ` +
+        "where a page is empty"
+    })
   ),
   after: Schema.optionalKey(StreamPath).pipe(
     Schema.annotateKey({ description: "Goes on after this stream, the last one of the list before" })

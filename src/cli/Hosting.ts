@@ -2,12 +2,11 @@
  * Processors out of a file: every exported Layer of it runs on the service, and with `--watch` anew each time the
  * file is saved. What the file itself imports is loaded once: a change there needs a restart.
  */
-import { Effect, Exit, FileSystem, Layer, Scope, Stream } from "effect"
-import type { Context } from "effect"
+import { Cause, Context, Effect, Exit, FileSystem, Layer, Scope, Stream } from "effect"
 import { dirname, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { Streams } from "../domain/Streams.ts"
-import type { Processors } from "../processor/Processors.ts"
+import { Processors } from "../processor/Processors.ts"
 import * as Failure from "./Failure.ts"
 import * as Output from "./Output.ts"
 
@@ -41,7 +40,9 @@ export const run = Effect.fnUntraced(function*(file: string, watch: boolean, con
         if (layers._tag === "Failure") return yield* Output.note(`${layers.failure.message}\n`)
         yield* Scope.close(running, Exit.void)
         const next = yield* Effect.result(build(path, layers.success, context))
-        if (next._tag === "Failure") return yield* Output.note(`${next.failure.message}\n`)
+        if (next._tag === "Failure") {
+          return yield* Output.note(`${next.failure.message}. Nothing of it runs until it is saved again\n`)
+        }
         running = next.success
       })
     ),
@@ -53,27 +54,56 @@ export const run = Effect.fnUntraced(function*(file: string, watch: boolean, con
 const start = (path: string, version: number, context: Context.Context<Given>) =>
   Effect.flatMap(load(path, version), (layers) => build(path, layers, context))
 
-/** The exported layers. Each version of the file is a module of its own. */
+/** The exported layers, by name. Each version of the file is a module of its own. */
 const load = Effect.fnUntraced(function*(path: string, version: number) {
   const exported: unknown = yield* Effect.tryPromise({
     try: () => import(`${pathToFileURL(path).href}?version=${version}`),
     catch: (error) => Failure.failed(`${path} can not be loaded: ${String(error)}`)
   })
-  const layers = typeof exported === "object" && exported !== null ? Object.values(exported).filter(isHosted) : []
-  return layers.length > 0 ? layers : yield* Failure.failed(
+  const layers = new Map<string, Hosted>()
+  if (typeof exported === "object" && exported !== null) {
+    for (const [name, value] of Object.entries(exported)) if (isHosted(value)) layers.set(name, value)
+  }
+  return layers.size > 0 ? layers : yield* Failure.failed(
     `${path} exports no Layer. Export one, such as \`export const layer = MyProcessor.toLayer({ … })\``
   )
 })
 
-/** The layers at work, in a scope that ends them. */
-const build = Effect.fnUntraced(function*(path: string, layers: ReadonlyArray<Hosted>, context: Context.Context<Given>) {
+/** The layers at work, in a scope that ends them. What is exported by itself and in a merge is at work once. */
+const build = Effect.fnUntraced(function*(
+  path: string,
+  layers: ReadonlyMap<string, Hosted>,
+  context: Context.Context<Given>
+) {
   const scope = yield* Effect.flatMap(Effect.scope, Scope.fork)
-  yield* Effect.forEach(layers, (layer) => Layer.buildWithScope(layer, scope), { discard: true }).pipe(
-    Effect.provide(context),
-    Effect.catchCause((cause) =>
-      Effect.andThen(Scope.close(scope, Exit.void), Effect.fail(Failure.failed(`${path} can not run: ${String(cause)}`)))
-    )
+  const once = yield* Layer.makeMemoMap
+  const registering = inOneExport(Context.get(context, Processors))
+  yield* Effect.forEach(layers, ([name, layer]) =>
+    Effect.provide(
+      Layer.buildWithMemoMap(layer, once, scope),
+      Context.add(context, Processors, registering(name))
+    ), { discard: true }).pipe(
+    Effect.tapCause(() => Scope.close(scope, Exit.void)),
+    Effect.catchCause((cause) => Effect.fail(Failure.failed(`${path} can not run: ${messageOf(cause)}`)))
   )
-  yield* Output.note(`${path}: ${layers.length} ${layers.length === 1 ? "layer" : "layers"} at work\n`)
+  yield* Output.note(`${path}: ${layers.size} ${layers.size === 1 ? "layer" : "layers"} at work\n`)
   return scope
 })
+
+/** Registers processors for the exports of one file: two layers of one processor are told by what they are called. */
+const inOneExport = (processors: Processors["Service"]) => {
+  const registeredBy = new Map<string, string>()
+  return (name: string): Processors["Service"] => ({
+    run: (processor, options) =>
+      Effect.suspend(() => {
+        const other = registeredBy.get(processor.name)
+        registeredBy.set(processor.name, name)
+        if (other === undefined) return processors.run(processor, options)
+        const where = other === name ? `twice in \`${name}\`` : `in \`${other}\` and again in \`${name}\``
+        return Effect.die(new Error(`The processor ${processor.name} is ${where}. Drop one of the two`))
+      })
+  })
+}
+
+const messageOf = (cause: Cause.Cause<unknown>): string =>
+  Cause.prettyErrors(cause).map(({ message }) => message).join("; ")

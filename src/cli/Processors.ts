@@ -1,7 +1,6 @@
 /** `millstream processors [NAME]`: the processors, or how one fares on each stream; and what a person does to one. */
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { maxInstances } from "../domain/Bounds.ts"
 import type { InstanceSummary } from "../domain/ProcessorState.ts"
 import { InstanceSummary as Summary, ProcessorSummary } from "../domain/ProcessorState.ts"
 import * as Connection from "../client/Connection.ts"
@@ -12,6 +11,8 @@ import * as Table from "./Table.ts"
 
 /** Instances shown: more are no reading, and they are held in memory to be aligned. */
 const maxShown = 100_000
+/** Of an owner's name, which most servers draw at random: enough to tell one from another, in characters. */
+const shownOfOwner = 8
 
 const name = Argument.String("name").pipe(Argument.withDescription("Name of the processor"))
 const path = Argument.String("path").pipe(Argument.withDescription("Path of the stream whose instance is meant"))
@@ -31,9 +32,11 @@ const list = Effect.fnUntraced(function*(connection: Connection.Connection) {
     streams,
     consumes.join(","),
     emits.join(","),
-    owner === null ? "nobody" : here ? "here" : "elsewhere"
+    owner?.slice(0, shownOfOwner) ?? "nobody",
+    here ? "here" : "elsewhere"
   ])
-  yield* Output.line(Table.render([["NAME", "VERSION", "STREAMS", "CONSUMES", "EMITS", "RUNS"], ...rows]))
+  const titles = ["NAME", "VERSION", "STREAMS", "CONSUMES", "EMITS", "OWNER", "DEFINITION"]
+  yield* Output.line(Table.render([titles, ...rows]))
 })
 
 const listInstances = Effect.fnUntraced(function*(connection: Connection.Connection, processor: string) {
@@ -46,7 +49,8 @@ const listInstances = Effect.fnUntraced(function*(connection: Connection.Connect
       Schema.Array(Summary)
     )
     found.push(...page)
-    isMore = page.length === maxInstances
+    // A page can be short and not the last one: it is bounded in bytes too.
+    isMore = page.length > 0
   }
   if (found.length === 0) return yield* Output.note(`${processor} has met no event yet\n`)
   const rows = found.map(({ fibers, lag, offset, parked, status, streamPath }) => [

@@ -23,16 +23,35 @@ export const Epoch = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(
   description: "Which owner it is; a later one has a greater epoch"
 })
 
+/** Greatest number of a life: Postgres holds no more. */
+const maxLife = 2n ** 63n - 1n
+
 /** The bigint of a life, as text. */
-export const Life = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9]{1,19}$/))).annotate({
+export const Life = Schema.String.pipe(
+  Schema.check(
+    Schema.isPattern(/^[0-9]{1,19}$/),
+    Schema.makeFilter((text: string) => BigInt(text) <= maxLife || `must be at most ${maxLife}`)
+  )
+).annotate({
   identifier: "Life",
   description: "Opaque; another one once a stream was deleted and is written again"
 })
 
 const Types = Schema.Array(Type).pipe(Schema.check(Schema.isMaxLength(maxTypes)))
 
-/** Bound of the names of a fiber, in UTF-16 units: they are index keys in Postgres. */
-const Name = Schema.String.pipe(Schema.check(Schema.isMaxLength(512)))
+/** Bound of each name of a fiber, in bytes of its JSON: with the processor's they are an index key in Postgres. */
+const maxFiberName = 768
+const utf8 = new TextEncoder()
+
+/** What is wrong with the kind or the key of a fiber, or `undefined`. */
+export const fiberNameProblem = (text: string): string | undefined =>
+  utf8.encode(JSON.stringify(text)).length > maxFiberName
+    ? `must have at most ${maxFiberName} bytes as JSON`
+    : undefined
+
+const Name = Schema.String.pipe(
+  Schema.check(Schema.makeFilter(fiberNameProblem, { toJsonSchema: () => ({ maxLength: maxFiberName }) }))
+)
 
 /** A small durable value by kind and key. */
 export const Cursor = Schema.Struct({ kind: Name, key: Name, value: Schema.Json })
@@ -125,14 +144,14 @@ export const CommitRequest = Schema.Struct({
   streamPath: Schema.optionalKey(StreamPath),
   /** Everything up to here is done with this. */
   offset: Offset,
-  /** The state there; where it is left out, it stays what it was. */
+  /** The state there. Left out, it stays what it was; with `revision` there is none then, and it is folded anew. */
   state: Schema.optionalKey(Schema.Json),
   /** Recorded together with all else, or not at all. */
   emit: Schema.optionalKey(Schema.Array(Emitted)),
   cursors: Schema.optionalKey(Schema.Array(Cursor)),
   /** The event that could not be handled: the instance waits for a person, and `processor/parked` says so. */
   parked: Schema.optionalKey(Parked),
-  /** Records what is emitted and the cursors at once; the instance stays where it is. */
+  /** Records what is emitted and the cursors at once; the instance stays where it is, so nothing is said of it. */
   aside: Schema.optionalKey(Schema.Boolean),
   /** Refused where the stream was deleted meanwhile. */
   life: Schema.optionalKey(Life),

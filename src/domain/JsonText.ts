@@ -73,6 +73,13 @@ export const members = (text: string, names: ReadonlyArray<string>): ReadonlyArr
   return found
 }
 
+/** An object, from its fields as JSON text; those that are `undefined` are left out. */
+export const object = (fields: { readonly [name: string]: JsonText | undefined }): JsonText => {
+  const present = Object.entries(fields)
+    .flatMap(([name, text]) => text === undefined ? [] : `${JSON.stringify(name)}:${text}`)
+  return `{${present.join(",")}}`
+}
+
 /** The elements of a valid array as they were written. */
 export const elements = (text: string): ReadonlyArray<string> => {
   const found: Array<string> = []

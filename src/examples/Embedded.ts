@@ -16,7 +16,11 @@ const Prices = Layer.effectDiscard(Effect.gen(function*() {
   yield* sql`INSERT INTO prices (item, cents) VALUES ('lamp', 2900), ('chair', 8900) ON CONFLICT DO NOTHING`
 }))
 
-const Wanted = Schema.Struct({ item: Schema.String, order: Schema.String })
+/** An order is one segment of a path, as the saga's pattern has it; another text is answered with 400. */
+const Wanted = Schema.Struct({
+  item: Schema.String,
+  order: Schema.String.pipe(Schema.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/)))
+})
 
 /** `POST /shop/17/lamp` places order 17 for a lamp, however often it is sent. */
 const Shop = HttpRouter.use(Effect.fn("Shop")(function*(router) {

@@ -3,15 +3,20 @@
  * the money and waits a quarter of an hour; what is paid after that is given back.
  */
 import { DateTime, Effect, Layer, Schema } from "effect"
-import { EventType, Processor } from "../millstream.ts"
+import { EventType, Processor, StreamPaths } from "../millstream.ts"
 
 export const OrderPlaced = EventType.make("order/placed", Schema.Struct({ item: Schema.String, cents: Schema.Int }))
 export const OrderPaid = EventType.make("order/paid", Schema.Struct({}))
 export const OrderCancelled = EventType.make("order/cancelled", Schema.Struct({ reason: Schema.String }))
 
+/** Anyone may append anything: one that names no order does not fit, and is passed over. */
+const OrderPath = Schema.String.pipe(
+  Schema.check(Schema.makeFilter((text: string) => /^\/orders\/[^/]+$/.test(text) && StreamPaths.is(text)))
+)
+
 export const PaymentRequested = EventType.make(
   "payment/requested",
-  Schema.Struct({ order: Schema.String, cents: Schema.Int })
+  Schema.Struct({ order: OrderPath, cents: Schema.Int })
 )
 /** Said by whoever takes the money, such as a web shop's till. */
 export const PaymentReceived = EventType.make("payment/received", Schema.Struct({}))

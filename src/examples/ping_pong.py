@@ -3,7 +3,7 @@
     python3 ping_pong.py http://127.0.0.1:4000 /games/chess
 
 It claims what there is to do, folds the events, and commits each with what it answers. The server keeps the state and
-how far it came, so it may be killed at any moment and started again. Of several copies one acts; the others wait.
+how far it came, so either may be killed at any moment and started again. Of several copies one acts; the others wait.
 MILLSTREAM_TOKEN is sent where it is set.
 """
 
@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import time
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -23,8 +24,14 @@ CLAIM = {
     "consumes": ["ping"],
     "emits": ["pong"],
     "startFrom": "start",
+    # The answer comes once there is something to do, or after so long.
+    "waitMillis": 10_000,
 }
 PAUSE_SECONDS = 1
+
+
+class Refused(Exception):
+    """The server's own words."""
 
 
 def call(url, body=None):
@@ -34,8 +41,11 @@ def call(url, body=None):
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(url, data, headers), timeout=30) as reply:
-        return json.load(reply)
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as reply:
+            return json.load(reply)
+    except HTTPError as error:
+        raise Refused(f"{error.code}: {error.read().decode()}") from error
 
 
 def reduce(state, ping):
@@ -77,13 +87,15 @@ def main():
             owner = {"owner": claimed["owner"]}
             for instance in claimed["instances"]:
                 work(instance)
-            if claimed["more"]:
+            # Without an epoch another copy acts.
+            if claimed["epoch"] is not None:
                 continue
-        except HTTPError as error:
+        except Refused as error:
             # 409: another copy acts now. 423: the stream is paused. The next claim says how to go on.
-            print(f"{error.code}: {error.read().decode()}", file=sys.stderr)
-        except (URLError, OSError) as error:
-            print(f"{BASE_URL} does not answer: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
+        except (OSError, HTTPException, ValueError) as error:
+            # It is not there, or it ended in the middle of a reply.
+            print(f"{BASE_URL} does not answer: {error!r}", file=sys.stderr)
         time.sleep(PAUSE_SECONDS)
 
 

@@ -2,14 +2,14 @@
  * `/api/processors/{name}/claim` and what follows it, for processors that run elsewhere, and pages of streams for their
  * runtimes.
  */
-import { Effect, Layer, Option, Result } from "effect"
+import { Effect, Layer, Option } from "effect"
+import type { Result } from "effect"
 import { HttpRouter } from "effect/http"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { PageQuery, UndoneQuery } from "../api/ClaimsApi.ts"
 import { ProcessorsQuery } from "../api/ProcessorsApi.ts"
 import type { ClaimRequest, RegisterRequest } from "../domain/Claim.ts"
 import * as Claim from "../domain/Claim.ts"
-import { nameProblem } from "../domain/Event.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
@@ -25,21 +25,13 @@ import { ServiceConfig } from "../ServiceConfig.ts"
 import * as Arriving from "./Arriving.ts"
 import * as CommitBody from "./CommitBody.ts"
 import * as NodeRequest from "./NodeRequest.ts"
+import * as ProcessorUrl from "./ProcessorUrl.ts"
 import * as Query from "./Query.ts"
 import * as Reply from "./Reply.ts"
 import * as StreamUrl from "./StreamUrl.ts"
 
-const prefix = "/api/processors"
+const { prefix } = ProcessorUrl
 const pagePrefix = "/api/page"
-
-/** The processor that a URL names, in one segment behind the prefix. */
-const nameIn = (url: string): Result.Result<string, InvalidRequest> => {
-  const name = decodeURIComponent(url.slice(prefix.length + 1).split(/[/?]/, 1)[0] ?? "")
-  const problem = nameProblem(name)
-  return problem === undefined
-    ? Result.succeed(name)
-    : Result.fail(new InvalidRequest({ reason: `The name of a processor ${problem}` }))
-}
 
 const registration = (processor: string, request: RegisterRequest): Registration => ({
   processor,
@@ -81,12 +73,12 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   ) => {
     const respond = Effect.fnUntraced(function*(request: HttpServerRequest) {
       yield* Effect.fromResult(decodeQuery(request.url))
-      const processor = yield* Effect.fromResult(nameIn(request.url))
+      const processor = yield* Effect.fromResult(ProcessorUrl.nameIn(request.url))
       const incoming = NodeRequest.incomingOf(request)
       const sent = yield* Effect.fromResult(decode(incoming, yield* Arriving.body(incoming)))
       return yield* answer(processor, sent)
     })
-    // What has begun goes on when its client leaves, as an append does.
+    // What has begun goes on when its client leaves, as an append does; only a claim that waits ends.
     return router.add("POST", `${prefix}/:name/${verb}`, (request) => Reply.answer(request, respond(request)), {
       uninterruptible: true
     })
@@ -117,7 +109,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
 
   const undone = Effect.fnUntraced(function*(url: string) {
     const { after = "" } = yield* Effect.fromResult(decodeUndone(url))
-    const processor = yield* Effect.fromResult(nameIn(url))
+    const processor = yield* Effect.fromResult(ProcessorUrl.nameIn(url))
     return JSON.stringify({ paths: yield* checkpoints.undone(processor, after) })
   })
   yield* router.add("GET", `${prefix}/:name/undone`, (request) => Reply.answer(request, undone(request.url)))

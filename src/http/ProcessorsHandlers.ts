@@ -10,13 +10,11 @@ import { Checkpoints } from "../log/Checkpoints.ts"
 import { Instances } from "../processor/Instances.ts"
 import * as InstanceText from "../processor/InstanceText.ts"
 import { Supervisor } from "../processor/Supervisor.ts"
+import * as ProcessorUrl from "./ProcessorUrl.ts"
 import * as Query from "./Query.ts"
 import * as Reply from "./Reply.ts"
 
-const prefix = "/api/processors"
-
-/** The processor that a URL names, in one segment behind the prefix. */
-const nameIn = (url: string): string => decodeURIComponent(url.slice(prefix.length + 1).split(/[/?]/, 1)[0] ?? "")
+const { prefix } = ProcessorUrl
 
 const changes = { resume: { _tag: "Resume" }, skip: { _tag: "Skip" }, refold: { _tag: "Refold" } } as const
 
@@ -43,7 +41,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
 
   const listInstances = Effect.fnUntraced(function*(url: string) {
     const { after = "", limit = maxInstances } = yield* Effect.fromResult(decodeInstances(url))
-    const found = yield* instances.of(nameIn(url), after)
+    const found = yield* instances.of(yield* Effect.fromResult(ProcessorUrl.nameIn(url)), after)
     return JSON.stringify(found.slice(0, limit).map(InstanceText.summary))
   })
 
@@ -55,7 +53,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       return yield* new InvalidRequest({ reason: "`kind` and `key` go together: both name one fiber" })
     }
     const change: Change = kind === undefined || key === undefined ? changes[verb] : { _tag: "ResumeFiber", kind, key }
-    const name = nameIn(url)
+    const name = yield* Effect.fromResult(ProcessorUrl.nameIn(url))
     yield* checkpoints.change(name, streamPath, change)
     return InstanceText.instance(yield* instances.one(name, streamPath))
   })

@@ -101,20 +101,31 @@ export type Change =
   /** A fiber that was parked starts again. */
   | { readonly _tag: "ResumeFiber"; readonly kind: string; readonly key: string }
 
+/** Who claims a lease. */
+export interface Claimant {
+  /** Of its definition: where another one is registered it gets no lease. Left out, it acts for every version. */
+  readonly version?: number | undefined
+  /** Whether it holds the lease no longer than this server is there. */
+  readonly isPartOfServer?: boolean | undefined
+}
+
 export class Checkpoints extends Context.Service<Checkpoints, {
-  /** Makes a processor known, with the place in the log behind which its hooks run; later calls keep that place. */
+  /**
+   * Makes a processor known, with the place in the log behind which its hooks run; later calls keep that place. Another
+   * version, other types or another pattern end the lease, so that no owner moves a cursor that is not its own.
+   */
   readonly register: (registration: Registration) => Effect.Effect<void, Unavailable>
   /** In order of name. */
   readonly registered: Effect.Effect<ReadonlyArray<Registered>, Unavailable>
   /**
-   * Takes the lease, or renews it for the same owner; none while another owner's has not run out. One that is part of
-   * this server holds it no longer than the server is there.
+   * Takes the lease, or renews it for the same owner; none while another owner's has not run out, and none for another
+   * version than the registered: so whoever registers a new one takes over where the owner would renew.
    */
   readonly claim: (
     processor: string,
     owner: string,
     millis: number,
-    isPartOfServer?: boolean
+    claimant?: Claimant
   ) => Effect.Effect<Option.Option<Lease>, Unavailable>
   /** Gives the lease back, so that another owner need not wait. */
   readonly release: (lease: Lease) => Effect.Effect<void, Unavailable>
@@ -133,8 +144,15 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   readonly undone: (processor: string, after: string) => Effect.Effect<ReadonlyArray<StreamPath>, Unavailable>
   /** The instance on a stream, made where there is none; none where the stream has no events, or no pattern covers it. */
   readonly open: (lease: Lease, path: StreamPath) => Effect.Effect<Option.Option<Instance>, Unavailable | Fenced>
-  /** Instances of a processor, in order of path; at most `pageInstances`, and fewer where their states are large. */
-  readonly instances: (processor: string, after: string) => Effect.Effect<ReadonlyArray<Instance>, Unavailable>
+  /**
+   * Instances of a processor, in order of path; at most `limit`, which is `pageInstances` where it is left out, and fewer
+   * where their states are large.
+   */
+  readonly instances: (
+    processor: string,
+    after: string,
+    limit?: number
+  ) => Effect.Effect<ReadonlyArray<Instance>, Unavailable>
   /** All instances on a stream, by processor. */
   readonly instancesOn: (path: StreamPath) => Effect.Effect<ReadonlyMap<string, Instance>, Unavailable>
   /** The last state at or before an offset that was kept for this version. */

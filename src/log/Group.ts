@@ -4,7 +4,7 @@
  */
 import { Result } from "effect"
 import type { Recorded } from "../domain/EventText.ts"
-import type { AppendError, Fenced } from "../domain/StreamError.ts"
+import type { AppendError, Fenced, InvalidEvent } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import type { Terms } from "./Admission.ts"
@@ -23,8 +23,9 @@ export type View = ReadonlyMap<StreamPath, Head>
 /** What the log holds under the keys of the group's requests, by path and key. */
 export type KnownKeys = ReadonlyMap<StreamPath, ReadonlyMap<string, Idempotency.Stored>>
 
-/** Commits whose lease has passed on, or whose instance is not as it was. */
-export type Fences = ReadonlyMap<Commit, Fenced>
+/** Why Postgres refused a commit: its lease has passed on, its instance is not as it was, or keeps too much. */
+export type Fence = Fenced | InvalidEvent
+export type Fences = ReadonlyMap<Commit, Fence>
 
 export type Decision =
   | { readonly _tag: "Recorded"; readonly events: ReadonlyArray<Recorded> }
@@ -32,7 +33,7 @@ export type Decision =
   /** Of a commit: one for each of its appends. */
   | { readonly _tag: "Committed"; readonly appended: ReadonlyArray<Appended>; readonly recorded: number }
   | { readonly _tag: "Refused"; readonly error: AppendError }
-  | { readonly _tag: "Fenced"; readonly error: Fenced }
+  | { readonly _tag: "Fenced"; readonly error: Fence }
   /** Another request of the group has the same key, or instance: decided once that one's outcome is known. */
   | { readonly _tag: "Deferred" }
 

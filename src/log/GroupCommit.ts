@@ -5,7 +5,7 @@
  */
 import { Data, Effect, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { AppendError, Fenced } from "../domain/StreamError.ts"
+import type { AppendError } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
@@ -18,7 +18,7 @@ import type * as Idempotency from "./Idempotency.ts"
 import type { LogClock } from "./LogClock.ts"
 import type { PgCommitter, Verdict } from "./PgCommitter.ts"
 import type { Submission } from "./Submission.ts"
-import { instanceOf, isCommit, pathsOf } from "./Submission.ts"
+import { assertedOf, instanceOf, isCommit, leaseOf, pathsOf } from "./Submission.ts"
 import type { TimedOut, Watchdog } from "./Watchdog.ts"
 
 /** Milliseconds that a group waits for a database that is away. Its callers then learn that the outcome is unknown. */
@@ -32,13 +32,13 @@ const maxFailures = 3
 
 export type Outcome =
   | { readonly _tag: "Decided"; readonly decision: Group.Decision }
-  /** Someone else holds the lock of this stream, or instance. */
+  /** Someone else holds the lock of this stream, lease or instance. */
   | { readonly _tag: "Contended"; readonly place: string }
 
 export interface GroupCommit {
   /** One outcome for each request, in their order. */
   readonly commit: (requests: ReadonlyArray<Submission>) => Effect.Effect<ReadonlyArray<Outcome>>
-  /** The streams, and the instance, whose rows a request locks, as far as is known. */
+  /** The streams, the lease and the instances whose rows a request locks, as far as is known. */
   readonly needed: (request: Submission) => ReadonlyArray<string>
   /** Commits an empty group, as one with events would be. */
   readonly check: Effect.Effect<void, Unavailable>
@@ -99,7 +99,7 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   const decide = Effect.fnUntraced(function*(attempt: Attempt) {
     const view = yield* look(attempt)
     const known = new Map<StreamPath, Map<string, Idempotency.Stored>>()
-    const fences = new Map<Commit, Fenced>()
+    const fences = new Map<Commit, Group.Fence>()
     while (true) {
       const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker }, fences)
       sent = plan
@@ -203,12 +203,11 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
   const splitOff = Effect.fnUntraced(function*(attempt: Attempt): Effect.fn.Return<ReadonlyArray<Outcome>> {
     const locked = yield* Effect.result(Effect.all([
       committer.lockedElsewhere([...waitedFor]),
-      committer.lockedInstances(attempt.requests.filter(isCommit))
+      committer.lockedBeside(attempt.requests.filter(isCommit))
     ]))
     if (Result.isFailure(locked)) return yield* again(attempt)
-    const [streams, instances] = locked.success
     const contended = attempt.requests.map((request) =>
-      places(request, hints).find((place) => streams.has(place) || instances.has(place)))
+      places(request, hints).find((place) => locked.success.some((each) => each.has(place))))
     const free = attempt.requests.filter((_, i) => contended[i] === undefined)
     const outcomes = free.length === 0 ? [] : free.length === attempt.requests.length
       ? yield* again(attempt)
@@ -236,8 +235,9 @@ export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }
 /** What a request locks. A stream that exists needs its own row only, whatever is locked above it. */
 const places = (request: Submission, hints: Hints): ReadonlyArray<string> => {
   const streams = pathsOf(request).flatMap((path) => Group.needed(path, hints.get(path)))
-  const instance = isCommit(request) ? instanceOf(request) : undefined
-  return instance === undefined ? streams : [...streams, instance]
+  if (!isCommit(request)) return streams
+  const instances = [instanceOf(request), assertedOf(request)].flatMap((name) => name ?? [])
+  return [...streams, leaseOf(request), ...instances]
 }
 
 const emptyPlan: Group.Plan = {

@@ -4,7 +4,8 @@ import type { JsonText } from "../domain/EventText.ts"
 import { Fenced } from "../domain/StreamError.ts"
 import type { Lease } from "./Checkpoints.ts"
 import type { Commit } from "./EventStore.ts"
-import type { Fences } from "./Group.ts"
+import * as FiberCursors from "./FiberCursors.ts"
+import type { Fence, Fences } from "./Group.ts"
 import { bigints, booleans, ints, texts } from "./PgArrays.ts"
 
 /** Leases that must be held, each once, in the order in which they are locked everywhere. */
@@ -32,11 +33,12 @@ export interface Refused {
   readonly lapsed: ReadonlyArray<number> | null
   readonly gone: ReadonlyArray<number> | null
   readonly changed: ReadonlyArray<number> | null
+  readonly crowded: ReadonlyArray<number> | null
 }
 
 export interface GuardColumns {
   /** The last parameters of `commit_events`, in their order. */
-  readonly parameters: ReadonlyArray<Parameter | null>
+  readonly parameters: ReadonlyArray<Parameter | bigint | null>
   /** The commits that are fenced by what Postgres refused. */
   readonly fences: (refused: Refused) => Fences
 }
@@ -49,9 +51,8 @@ export const arrange = (commits: ReadonlyArray<Commit>): GuardColumns => {
   for (const commit of commits) {
     const { checkpoint, cursors: moved, lease } = commit
     const { epoch, processor } = lease
-    const name = `${processor} ${epoch}`
-    const known = held.get(name)
-    if (known === undefined) held.set(name, { lease, commits: [commit] })
+    const known = held.get(`${processor} ${epoch}`)
+    if (known === undefined) held.set(`${processor} ${epoch}`, { lease, commits: [commit] })
     else known.commits.push(commit)
     if (checkpoint !== undefined) written.push({ ...checkpoint, commit })
     if (moved === undefined) continue
@@ -87,10 +88,13 @@ export const arrange = (commits: ReadonlyArray<Commit>): GuardColumns => {
       bigints(moved.map(({ life }) => life)),
       texts(moved.map(({ processor }) => processor)),
       texts(moved.map(({ name }) => name)),
-      texts(moved.map(({ value }) => value))
+      texts(moved.map(({ value }) => value)),
+      BigInt(FiberCursors.maxCursors)
     ],
-    fences: ({ changed, gone, lapsed }) =>
-      new Map([
+    fences: ({ changed, crowded, gone, lapsed }) =>
+      new Map<Commit, Fence>([
+        ...(crowded ?? []).flatMap((index) => asserted[index - 1] ?? []).map(({ commit }) =>
+          [commit, FiberCursors.tooMany(commit.lease.processor)] as const),
         ...(changed ?? []).flatMap((index) => written[index - 1] ?? []).map(({ commit }) => fence(commit, "instance")),
         ...(gone ?? []).flatMap((index) => asserted[index - 1] ?? []).map(({ commit }) => fence(commit, "instance")),
         // Who has lost the lease has lost all.

@@ -5,28 +5,26 @@ import type { AppendError, NotFound } from "../domain/StreamError.ts"
 import { Fenced } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
-import type { Change, Checkpoint, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
+import type { Change, Claimant, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
 import { pageInstances } from "./Checkpoints.ts"
 import type { Appended, Commit, Cursor } from "./EventStore.ts"
+import * as FiberCursors from "./FiberCursors.ts"
 import * as InstanceChange from "./InstanceChange.ts"
+import type { Coverage, Row } from "./MemoryInstance.ts"
+import { isUndone, movedOf, write } from "./MemoryInstance.ts"
 import type { MemoryLog } from "./MemoryLog.ts"
 
 /** Events that one move of a cursor passes. */
 const advancedEvents = 2_000
-
-/** An instance, the last consumed event that the cursor has passed, and the states that were kept. */
-interface Row {
-  instance: Omit<Instance, "head">
-  noted: number
-  snapshots: Array<{ readonly version: number; readonly kept: Snapshot }>
-}
+/** Patterns of a processor that are remembered. */
+const maxCoverage = 100
 
 interface Known {
   registration: Registration
   /** What it has consumed, handled or noted at its instances. */
   cursor: Cursor
-  /** Its patterns, and from where on each counts. */
-  readonly coverage: Map<string, { readonly matches: (path: StreamPath) => boolean; readonly from: Cursor }>
+  /** Its patterns in their order: the last is the present one. */
+  coverage: ReadonlyArray<Coverage>
   readonly rows: Map<StreamPath, Row>
   readonly lives: Map<bigint, Row>
   epoch: bigint
@@ -47,20 +45,25 @@ export class MemoryCheckpoints {
     const { processor, startFrom, streams } = registration
     const known = this.processors.get(processor)
     const from = known === undefined && startFrom === "start" ? beginning : this.log.end
-    const covered = { matches: StreamPattern.matcher(streams), from }
+    const covered: Coverage = { streams, matches: StreamPattern.matcher(streams), from }
     if (known === undefined) {
       this.processors.set(processor, {
         registration,
         cursor: from,
-        coverage: new Map([[streams, covered]]),
+        coverage: [covered],
         rows: new Map(),
         lives: new Map(),
         epoch: 0n,
         holder: undefined
       })
     } else {
+      // Another definition ends the lease: the cursor moves over what its owner consumes, and nobody else.
+      if (definitionOf(known.registration) !== definitionOf(registration)) {
+        known.epoch += 1n
+        known.holder = undefined
+      }
       known.registration = { ...registration, startFrom: known.registration.startFrom }
-      if (!known.coverage.has(streams)) known.coverage.set(streams, covered)
+      if (known.coverage.at(-1)?.streams !== streams) known.coverage = [...known.coverage, covered].slice(-maxCoverage)
     }
   }
 
@@ -73,9 +76,15 @@ export class MemoryCheckpoints {
       .sort((a, b) => a.processor < b.processor ? -1 : 1)
   }
 
-  claim(processor: string, owner: string, millis: number, now: number): Lease | undefined {
+  claim(
+    processor: string,
+    owner: string,
+    millis: number,
+    now: number,
+    { version }: Claimant = {}
+  ): Lease | undefined {
     const known = this.processors.get(processor)
-    if (known === undefined) return undefined
+    if (known === undefined || (version ?? known.registration.version) !== known.registration.version) return undefined
     const { holder } = known
     if (holder !== undefined && holder.owner !== owner && holder.until > now) return undefined
     if (holder?.owner !== owner) known.epoch += 1n
@@ -90,12 +99,11 @@ export class MemoryCheckpoints {
 
   advance(lease: Lease): Result.Result<{ readonly paths: ReadonlyArray<StreamPath>; readonly more: boolean }, Fenced> {
     return Result.map(this.held(lease), (known) => {
-      const { consumes, streams } = known.registration
-      const isMeant = StreamPattern.matcher(streams)
+      const { consumes } = known.registration
       const { events, last } = this.log.walk(known.cursor, advancedEvents)
       const paths = new Set<StreamPath>()
       for (const { offset, streamPath: path, type } of events) {
-        if (!isMeant(path) || !(consumes.includes("*") || consumes.includes(type))) continue
+        if (!(consumes.includes("*") || consumes.includes(type))) continue
         const row = this.row(known, path)
         if (row === undefined) continue
         row.noted = Math.max(row.noted, offset)
@@ -107,8 +115,10 @@ export class MemoryCheckpoints {
   }
 
   undone(processor: string, after: string): ReadonlyArray<StreamPath> {
-    const version = this.processors.get(processor)?.registration.version
+    const known = this.processors.get(processor)
+    const version = known?.registration.version
     return this.rowsAfter(processor, after)
+      .filter(({ instance }) => known?.coverage.at(-1)?.matches(instance.path) === true)
       .filter((row) => isUndone(row) || row.instance.parked === undefined && row.instance.version !== version)
       .map(({ instance }) => instance.path)
       .slice(0, pageInstances)
@@ -121,8 +131,8 @@ export class MemoryCheckpoints {
     })
   }
 
-  instances(processor: string, after: string): ReadonlyArray<Instance> {
-    return this.rowsAfter(processor, after).slice(0, pageInstances).map((row) => this.shown(row))
+  instances(processor: string, after: string, limit = pageInstances): ReadonlyArray<Instance> {
+    return this.rowsAfter(processor, after).slice(0, limit).map((row) => this.shown(row))
   }
 
   instancesOn(path: StreamPath): ReadonlyMap<string, Instance> {
@@ -162,9 +172,13 @@ export class MemoryCheckpoints {
     if (life !== undefined && isMoved) {
       return Result.fail(new Fenced({ processor: lease.processor, lost: "instance" }))
     }
+    const moved = row === undefined ? [] : movedOf(row, cursors?.values ?? [])
+    if (moved.length > FiberCursors.maxCursors) {
+      return Result.fail(FiberCursors.tooMany(lease.processor))
+    }
     return Result.map(this.log.decide(appends, now), (decided) => {
       if (row !== undefined && checkpoint !== undefined) write(row, checkpoint)
-      if (row !== undefined && cursors !== undefined) move(row, cursors.values)
+      if (row !== undefined) row.instance = { ...row.instance, cursors: moved }
       this.log.write(decided)
       return decided.appended
     })
@@ -188,14 +202,22 @@ export class MemoryCheckpoints {
       : Result.succeed(known)
   }
 
-  /** The row of a stream, made where there is none; none where no pattern has ever covered it. */
+  /** The row of a stream, made where there is none; none where the pattern does not cover it. */
   private row({ coverage, lives, registration, rows }: Known, path: StreamPath): Row | undefined {
+    // The first of those that have covered it without a gap up to now.
+    const since = coverage[coverage.findLastIndex(({ matches }) => !matches(path)) + 1]
+    if (since === undefined) return undefined
     const found = rows.get(path)
-    if (found !== undefined) return found
-    const from = [...coverage.values()].filter(({ matches }) => matches(path)).map((each) => each.from)
-      .reduce<Cursor | undefined>((least, each) => least === undefined || each.tx < least.tx ? each : least, undefined)
+    if (found !== undefined) {
+      if (found.coverage !== coverage.at(-1)) {
+        const hooksAfter = Math.max(found.instance.hooksAfter, this.log.offsetAt(path, since.from))
+        found.instance = { ...found.instance, hooksAfter }
+        found.coverage = coverage.at(-1)
+      }
+      return found
+    }
     const { id } = this.log.get(path)
-    if (from === undefined || id === undefined) return undefined
+    if (id === undefined) return undefined
     const born = this.log.born(path)
     const row: Row = {
       instance: {
@@ -204,7 +226,7 @@ export class MemoryCheckpoints {
         revision: 0,
         version: registration.version,
         offset: born,
-        hooksAfter: this.log.offsetAt(path, from),
+        hooksAfter: this.log.offsetAt(path, since.from),
         state: undefined,
         fibers: undefined,
         busy: false,
@@ -213,7 +235,8 @@ export class MemoryCheckpoints {
         cursors: []
       },
       noted: born,
-      snapshots: []
+      snapshots: [],
+      coverage: coverage.at(-1)
     }
     rows.set(path, row)
     lives.set(id, row)
@@ -232,23 +255,5 @@ export class MemoryCheckpoints {
   }
 }
 
-const isUndone = ({ instance, noted }: Row): boolean =>
-  instance.parked === undefined && (noted > instance.offset || instance.busy || instance.state === undefined)
-
-const write = (row: Row, { keep, ...checkpoint }: Checkpoint): void => {
-  const { hooksAfter, offset: before } = row.instance
-  const { offset, state, version } = checkpoint
-  row.instance = {
-    ...row.instance,
-    ...checkpoint,
-    revision: checkpoint.revision + 1,
-    // Where a state is folded anew, what hooks have done stays done.
-    hooksAfter: offset < before ? Math.max(hooksAfter, before) : hooksAfter
-  }
-  if (keep && state !== undefined) row.snapshots.push({ version, kept: { offset, state } })
-}
-
-const move = (row: Row, moved: Instance["cursors"]): void => {
-  const cursors = new Map([...row.instance.cursors, ...moved].map((each) => [JSON.stringify([each.kind, each.key]), each]))
-  row.instance = { ...row.instance, cursors: [...cursors.values()] }
-}
+/** What a lease rests on. */
+const definitionOf = ({ consumes, streams, version }: Registration): string => JSON.stringify([version, consumes, streams])

@@ -49,13 +49,13 @@ export const layerOptions = (
       Context.add(Checkpoints, {
         register: (registration) => Effect.sync(() => checkpoints.register(registration)),
         registered: Effect.map(now, (millis) => checkpoints.registered(millis)),
-        claim: (processor, owner, millis) =>
-          Effect.map(now, (at) => Option.fromUndefinedOr(checkpoints.claim(processor, owner, millis, at))),
+        claim: (processor, owner, millis, claimant) =>
+          Effect.map(now, (at) => Option.fromUndefinedOr(checkpoints.claim(processor, owner, millis, at, claimant))),
         release: (lease) => Effect.sync(() => checkpoints.release(lease)),
         advance: (lease) => Effect.suspend(() => Effect.fromResult(checkpoints.advance(lease))),
         undone: (processor, after) => Effect.sync(() => checkpoints.undone(processor, after)),
         open: (lease, path) => Effect.suspend(() => Effect.fromResult(checkpoints.open(lease, path))),
-        instances: (processor, after) => Effect.sync(() => checkpoints.instances(processor, after)),
+        instances: (...asked) => Effect.sync(() => checkpoints.instances(...asked)),
         instancesOn: (path) => Effect.sync(() => checkpoints.instancesOn(path)),
         snapshot: (processor, version, life, offset) =>
           Effect.sync(() => Option.fromUndefinedOr(checkpoints.snapshot(processor, version, life, offset))),

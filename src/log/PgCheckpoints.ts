@@ -7,7 +7,7 @@ import * as SqlSchema from "effect/sql/SqlSchema"
 import { Fenced } from "../domain/StreamError.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
-import type { Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
+import type { Claimant, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
 import { pageInstances } from "./Checkpoints.ts"
 import * as Contention from "./Contention.ts"
 import { pageBytes } from "./EventStore.ts"
@@ -50,12 +50,14 @@ export const make = Effect.fnUntraced(function*(server: string) {
     Request: Schema.Struct({
       processor: Schema.String,
       owner: Schema.String,
+      version: Schema.NullOr(Schema.Int),
       server: Schema.NullOr(Schema.String),
       millis: Schema.Finite
     }),
     Result: Schema.Struct({ epoch: Schema.NullOr(Schema.BigInt) }),
-    execute: ({ millis, owner, processor, server }) => sql`
-      select millstream.claim(${processor}::text, ${owner}::text, ${server}::text, ${millis}::float8) as epoch`
+    execute: ({ millis, owner, processor, server, version }) => sql`
+      select millstream.claim(
+        ${processor}::text, ${owner}::text, ${version}::int, ${server}::text, ${millis}::float8) as epoch`
   })
   const advanceCursor = SqlSchema.findOne({
     Request: Held,
@@ -67,22 +69,7 @@ export const make = Effect.fnUntraced(function*(server: string) {
     Request: After,
     Result: Schema.Struct({ path: StreamPath }),
     execute: ({ after, processor }) => sql`
-      (
-        select i.path from millstream.instances i
-        where i.processor = ${processor}::text and i.path > ${after}::text collate "C" and i.undone
-          and exists (select from millstream.streams s where s.id = i.stream_id)
-        order by i.path limit ${pageInstances}::int
-      )
-      union
-      (
-        select i.path from millstream.instances i
-        where i.processor = ${processor}::text and i.path > ${after}::text collate "C" and i.path <> ''
-          and i.version <> (select p.version from millstream.processors p where p.name = ${processor}::text)
-          and i.parked_offset is null
-          and exists (select from millstream.streams s where s.id = i.stream_id)
-        order by i.path limit ${pageInstances}::int
-      )
-      order by path limit ${pageInstances}::int`
+      select path from millstream.undone(${processor}::text, ${after}::text, ${pageInstances}::int) path`
   })
   const openInstance = SqlSchema.findOne({
     Request: Schema.Struct({ ...Held.fields, path: StreamPath }),
@@ -98,9 +85,9 @@ export const make = Effect.fnUntraced(function*(server: string) {
   })
   // Whole states are shown, so the page is bounded in bytes too.
   const selectInstances = SqlSchema.findAll({
-    Request: After,
+    Request: Schema.Struct({ ...After.fields, limit: Schema.Int }),
     Result: InstanceRow,
-    execute: ({ after, processor }) => sql`
+    execute: ({ after, limit, processor }) => sql`
       select r.* from (
         select i.stream_id, i.path,
           sum(coalesce(octet_length(i.state), 0) + coalesce(octet_length(i.fibers), 0))
@@ -108,7 +95,7 @@ export const make = Effect.fnUntraced(function*(server: string) {
         from (
           select * from millstream.instances i
           where i.processor = ${processor}::text and i.path > ${after}::text collate "C" and i.path <> ''
-          order by i.path limit ${pageInstances}::int
+          order by i.path limit ${limit}::int
         ) i
       ) p
       join millstream.instance_rows r on r.stream_id = p.stream_id and r.processor = ${processor}::text
@@ -161,9 +148,9 @@ export const make = Effect.fnUntraced(function*(server: string) {
       processor: string,
       owner: string,
       millis: number,
-      isPartOfServer = false
+      { isPartOfServer = false, version }: Claimant = {}
     ): Effect.Effect<Option.Option<Lease>, SqlError> =>
-      claimLease({ processor, owner, millis, server: isPartOfServer ? server : null }).pipe(
+      claimLease({ processor, owner, millis, version: version ?? null, server: isPartOfServer ? server : null }).pipe(
         Effect.map(({ epoch }) => Option.map(Option.fromNullOr(epoch), (held) => ({ processor, epoch: held }))),
         misfitDies
       ),
@@ -189,8 +176,12 @@ export const make = Effect.fnUntraced(function*(server: string) {
         ),
         Effect.map(Option.map(instanceOf))
       ),
-    instances: (processor: string, after: string): Effect.Effect<ReadonlyArray<Instance>, SqlError> =>
-      selectInstances({ processor, after }).pipe(Effect.map((rows) => rows.map(instanceOf)), misfitDies),
+    instances: (
+      processor: string,
+      after: string,
+      limit = pageInstances
+    ): Effect.Effect<ReadonlyArray<Instance>, SqlError> =>
+      selectInstances({ processor, after, limit }).pipe(Effect.map((rows) => rows.map(instanceOf)), misfitDies),
     instancesOn: (path: StreamPath): Effect.Effect<ReadonlyMap<string, Instance>, SqlError> =>
       selectInstancesOn(path).pipe(
         Effect.map((rows) => new Map(rows.map((row) => [row.processor, instanceOf(row)]))),

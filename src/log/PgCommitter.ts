@@ -17,6 +17,7 @@ import { arrange as arrangeGuards } from "./GuardColumns.ts"
 import type { Refused } from "./GuardColumns.ts"
 import type * as Idempotency from "./Idempotency.ts"
 import { bigints, ints, texts, times } from "./PgArrays.ts"
+import * as Submission from "./Submission.ts"
 
 /** What became of a group: written, or why not. `clock` is Postgres's, in milliseconds since 1970. */
 export type Verdict =
@@ -35,8 +36,8 @@ export interface PgCommitter {
   readonly lockedHeads: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<Map<StreamPath, Head>, SqlError>
   /** Those of the streams that someone else has locked now. */
   readonly lockedElsewhere: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<ReadonlySet<string>, SqlError>
-  /** The same of the instances that commits write, by their names. */
-  readonly lockedInstances: (commits: ReadonlyArray<Commit>) => Effect.Effect<ReadonlySet<string>, SqlError>
+  /** The same of the leases and instances of commits, by their names. */
+  readonly lockedBeside: (commits: ReadonlyArray<Commit>) => Effect.Effect<ReadonlySet<string>, SqlError>
   /** Without a batch the call can not be settled: for what may be repeated. */
   readonly write: (batch: number | undefined, plan: Group.Plan) => Effect.Effect<Verdict, SqlError>
   /** Whether a batch was committed; if it was not, it never will be. Waits for a call that is still under way. */
@@ -50,8 +51,8 @@ const numbered = (first: number, last: number): string =>
 /** Constants, since the hottest statement must not be put together anew for each call. */
 const ofGroup = `$1::bigint, $2::bigint, ${numbered(3, 28)}, $29::text`
 const appendEvents = `select stale, conflict, known, lost, new_ids, clock from millstream.append_events(${ofGroup})`
-const commitEvents = `select stale, conflict, known, lost, new_ids, clock, lapsed, gone, changed
-  from millstream.commit_events(${ofGroup}, ${numbered(30, 48)})`
+const commitEvents = `select stale, conflict, known, lost, new_ids, clock, lapsed, gone, changed, crowded
+  from millstream.commit_events(${ofGroup}, ${numbered(30, 48)}, $49::bigint)`
 
 /** `server` names this process in the notices that others hear. */
 export const make = Effect.fnUntraced(function*(server: string) {
@@ -82,19 +83,33 @@ export const make = Effect.fnUntraced(function*(server: string) {
       select path from millstream.streams where path = any(${texts(paths)}) for update skip locked`
   })
 
-  const selectLockedInstances = SqlSchema.findAll({
+  const selectLockedLeases = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Schema.Struct({ name: Schema.String }),
+    execute: (names) => sql`
+      with free as materialized (
+        select name from millstream.processors where name = any(${texts(names)}) for key share skip locked
+      )
+      select p.name from millstream.processors p
+      where p.name = any(${texts(names)}) and not exists (select from free f where f.name = p.name)`
+  })
+  const selectLockedInstances = (strength: "no key update" | "key share") => SqlSchema.findAll({
     Request: Schema.Struct({ lives: Schema.Array(Schema.BigInt), processors: Schema.Array(Schema.String) }),
     Result: Schema.Struct({ stream_id: Schema.BigInt, processor: Schema.String }),
     execute: ({ lives, processors }) => sql`
       with free as materialized (
         select stream_id, processor from millstream.instances
         where stream_id = any(${bigints(lives)}) and processor = any(${texts(processors)})
-        for no key update skip locked
+        for ${sql.literal(strength)} skip locked
       )
       select i.stream_id, i.processor from millstream.instances i
       where i.stream_id = any(${bigints(lives)}) and i.processor = any(${texts(processors)})
         and not exists (select from free f where f.stream_id = i.stream_id and f.processor = i.processor)`
   })
+
+  // What is only asserted may be locked by who changes no key of it.
+  const lockedForWriting = selectLockedInstances("no key update")
+  const lockedForAsserting = selectLockedInstances("key share")
 
   const write = Effect.fnUntraced(function*(batch: number | undefined, plan: Group.Plan) {
     const group = arrange(plan)
@@ -149,14 +164,27 @@ export const make = Effect.fnUntraced(function*(server: string) {
       const known = yield* committer.heads(paths)
       return new Set(paths.filter((path) => known.has(path) && !free.has(path)))
     }),
-    lockedInstances: (commits) => {
-      const written = commits.flatMap(({ checkpoint, lease }) => checkpoint === undefined ? [] : [{ checkpoint, lease }])
-      if (written.length === 0) return Effect.succeed(new Set())
-      return selectLockedInstances({
-        lives: written.map(({ checkpoint }) => checkpoint.life),
-        processors: written.map(({ lease }) => lease.processor)
-      }).pipe(Effect.map((rows) => new Set(rows.map((row) => `${row.processor} ${row.stream_id}`))), misfitDies)
-    },
+    lockedBeside: Effect.fnUntraced(function*(commits) {
+      const leases = commits.map(({ lease }) => lease.processor)
+      const written = commits.flatMap(({ checkpoint, lease }) =>
+        checkpoint === undefined ? [] : [{ life: checkpoint.life, processor: lease.processor }])
+      const asserted = commits.flatMap(({ cursors, lease }) =>
+        cursors === undefined ? [] : [{ life: cursors.life, processor: lease.processor }])
+      const found = new Set<string>()
+      const look = Effect.fnUntraced(function*(places: typeof written, select: typeof lockedForWriting) {
+        if (places.length === 0) return
+        const rows = yield* select({
+          lives: places.map(({ life }) => life),
+          processors: places.map(({ processor }) => processor)
+        }).pipe(misfitDies)
+        for (const row of rows) found.add(Submission.nameOf(row.processor, row.stream_id))
+      })
+      yield* look(written, lockedForWriting)
+      yield* look(asserted, lockedForAsserting)
+      const locked = new Set(leases.length === 0 ? [] : (yield* misfitDies(selectLockedLeases(leases))).map(({ name }) => name))
+      for (const commit of commits) if (locked.has(commit.lease.processor)) found.add(Submission.leaseOf(commit))
+      return found
+    }),
     write,
     settle: (batch) =>
       Effect.map(

@@ -41,11 +41,13 @@ export interface Options {
 
 /** Connections for appends: one for the queue, one for deletes and changes, the others for streams that are locked. */
 const writerConnections = 6
-/** Connections for what processors ask for: leases are renewed on them, so that slow reads can not hold that up. */
+/** Connections for what processors ask for, so that slow reads of others can not hold that up. */
 const processorConnections = 4
+/** Connections for leases: a renewal waits for nothing, and a takeover for commits of the epoch before. */
+const leaseConnections = 2
 /** A row that another server has locked is waited for so long, then what needs it waits elsewhere. */
 const lockTimeout = "1s"
-/** A server that was frozen in a transaction holds its locks so long at most: less than the lease of a processor. */
+/** A server that was frozen in a transaction holds its locks so long at most: less than a lease that nobody set. */
 const idleTimeout = "3s"
 /**
  * How the queries of appends are planned: once, and by index always. The statistics of a young table are stale, and a
@@ -83,15 +85,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
     startupParameters
   })
   const onWriters = Effect.provideService(SqlClient, writers)
-  const checkpoints = yield* Effect.flatMap(
-    PgClient.make({
-      ...client.config,
-      maxConnections: processorConnections,
-      applicationName: "millstream processors",
-      startupParameters
-    }),
-    (connections) => Effect.provideService(PgCheckpoints.make(server), SqlClient, connections)
-  )
+  const checkpointsOn = (maxConnections: number, applicationName: string) =>
+    Effect.flatMap(
+      PgClient.make({ ...client.config, maxConnections, applicationName, startupParameters }),
+      (connections) => Effect.provideService(PgCheckpoints.make(server), SqlClient, connections)
+    )
+  const checkpoints = yield* checkpointsOn(processorConnections, "millstream processors")
+  const leases = yield* checkpointsOn(leaseConnections, "millstream leases")
 
   const onCommitted = ({ events, heads }: Group.Plan): void => {
     const types = new Map<StreamPath, Set<string>>()
@@ -154,12 +154,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   }), Context.add(Checkpoints, {
     register: (registration) => inTime(checkpoints.register(registration)),
     registered: inTime(checkpoints.registered),
-    claim: (...asked) => inTime(checkpoints.claim(...asked)),
-    release: (lease) => inTime(checkpoints.release(lease)),
+    claim: (...asked) => inTime(leases.claim(...asked)),
+    release: (lease) => inTime(leases.release(lease)),
     advance: (lease) => soon(Effect.catchTag(checkpoints.advance(lease), "SqlError", away)),
     undone: (processor, after) => inTime(checkpoints.undone(processor, after)),
     open: (lease, path) => soon(Effect.catchTag(checkpoints.open(lease, path), "SqlError", away)),
-    instances: (processor, after) => inTime(checkpoints.instances(processor, after)),
+    instances: (...asked) => inTime(checkpoints.instances(...asked)),
     instancesOn: (path) => inTime(checkpoints.instancesOn(path)),
     snapshot: (processor, version, life, offset) => inTime(checkpoints.snapshot(processor, version, life, offset)),
     change: (processor, path, word) =>

@@ -12,10 +12,19 @@ export const pathsOf = (submission: Submission): ReadonlyArray<StreamPath> =>
 
 /** The instance that a commit writes, by a name that is no path; two commits of one follow each other. */
 export const instanceOf = ({ checkpoint, lease }: Commit): string | undefined =>
-  checkpoint === undefined ? undefined : `${lease.processor} ${checkpoint.life}`
+  checkpoint === undefined ? undefined : nameOf(lease.processor, checkpoint.life)
+
+/** The instance that must exist for a commit, by the same name. */
+export const assertedOf = ({ cursors, lease }: Commit): string | undefined =>
+  cursors === undefined ? undefined : nameOf(lease.processor, cursors.life)
+
+export const nameOf = (processor: string, life: bigint): string => `${processor} ${life}`
 
 /** Bound of what an event, and a commit itself, cost beside their text, in bytes. */
 const besideText = 200
+
+/** The lease that a commit rests on, by a name that is neither a path nor an instance's. */
+export const leaseOf = ({ lease }: Commit): string => `${lease.processor} lease`
 
 /** What it holds in memory while it waits, in bytes. */
 export const sizeOf = (submission: Submission): number => {

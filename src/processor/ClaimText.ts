@@ -1,13 +1,14 @@
 /** What owners elsewhere are told, in the wire form of `Claim`: states keep the text in which they were committed. */
 import type { JsonText } from "../domain/EventText.ts"
 import { isoTime } from "../domain/EventText.ts"
+import { object } from "../domain/JsonText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Instance, Lease } from "../log/Checkpoints.ts"
 import type { Head } from "../log/CoreState.ts"
 import type { Page } from "../log/EventStore.ts"
 import type { Claim } from "./Claims.ts"
 import type { Committed } from "./Commits.ts"
-import { array, object } from "./InstanceText.ts"
+import { array } from "./InstanceText.ts"
 
 /** An instance; its state is left out where it is none. */
 export const instance = (

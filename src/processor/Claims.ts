@@ -19,8 +19,8 @@ import { Supervisor } from "./Supervisor.ts"
 const advances = 10
 /** Instances that are opened at a time. */
 const openedAtOnce = 4
-/** Bound of the states in one claim, in UTF-16 units: behind it no more are opened, and the next claim goes on. */
-const maxStates = 4 * 1_024 * 1_024
+/** Bound of the instances in one claim, in UTF-16 units: behind it no more are opened, and the next claim goes on. */
+const maxOpened = 4 * 1_024 * 1_024
 /** A signal that was lost, or an older transaction that is still under way, delays a claim that waits by so much. */
 const lookAgain = 250
 /** Claims that wait at a time, each of which looks again and again; more are answered at once. */
@@ -97,21 +97,31 @@ const make = Effect.fnUntraced(function*(options: Options) {
     remember(registered, key, text)
   })
 
-  const list = Effect.fnUntraced(function*(lease: Lease, { after, limit }: Claiming) {
+  /** Looks through what the log has grown: whether that led to something, and whether there is more of it. */
+  const advance = Effect.fnUntraced(function*(lease: Lease) {
+    let isNoted = false
     let more = true
-    for (let moved = 0; more && moved < advances; moved++) more = (yield* checkpoints.advance(lease)).more
+    for (let moved = 0; more && moved < advances; moved++) {
+      const { paths, ...rest } = yield* checkpoints.advance(lease)
+      isNoted ||= paths.length > 0
+      more = rest.more
+    }
+    return { isNoted, more }
+  })
+
+  const list = Effect.fnUntraced(function*(lease: Lease, { after, limit }: Claiming, more: boolean) {
     const paths = yield* checkpoints.undone(lease.processor, after ?? "")
     const instances: Array<Instance> = []
     let looked = 0
     let size = 0
-    while (looked < Math.min(limit, paths.length) && size < maxStates) {
+    while (looked < Math.min(limit, paths.length) && size < maxOpened) {
       const next = paths.slice(looked, Math.min(limit, looked + openedAtOnce))
       looked += next.length
       const opened = yield* Effect.forEach(next, (path) => checkpoints.open(lease, path), { concurrency: openedAtOnce })
       for (const instance of opened) {
         if (Option.isNone(instance)) continue
         instances.push(instance.value)
-        size += instance.value.state?.length ?? 0
+        size += sizeOf(instance.value)
       }
     }
     return { instances, more: more || looked < paths.length }
@@ -135,12 +145,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
         })
     )
     const end = (yield* Clock.currentTimeMillis) + (waiting > maxWaiting ? 0 : millis)
+    // All instances are looked at first, and then only where something came: a look takes as long as they are many.
+    let isDue = true
     while (true) {
       grown.closeUnsafe()
-      const listed = yield* list(lease, claiming)
+      const { isNoted, more } = yield* advance(lease)
+      const listed = isDue || isNoted || more ? yield* list(lease, claiming, more) : none
       const left = end - (yield* Clock.currentTimeMillis)
       if (listed.instances.length > 0 || listed.more || left <= 0) return listed
-      yield* Effect.timeoutOption(grown.await, Math.min(left, lookAgain))
+      // One whose client has left must not look on.
+      isDue = Option.isSome(yield* Effect.interruptible(Effect.timeoutOption(grown.await, Math.min(left, lookAgain))))
     }
   }, Effect.scoped)
 
@@ -150,7 +164,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     yield* registerOnce(registration, owner)
     const from = yield* Clock.currentTimeMillis
     const none: Claim = { owner, held: undefined, instances: [], more: false }
-    const lease = yield* checkpoints.claim(processor, owner, millis)
+    const lease = yield* checkpoints.claim(processor, owner, millis, { version })
     if (Option.isNone(lease)) return none
     remember(versions, keyOf(lease.value), version)
     const held = { lease: lease.value, until: from + millis }
@@ -180,6 +194,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Claims.of({ register, claim, commit })
 })
+
+/** The size of what is told of an instance. */
+const sizeOf = ({ cursors, fibers = "", state = "" }: Instance): number =>
+  cursors.reduce(
+    (sum, { key, kind, value }) => sum + key.length + kind.length + value.length,
+    state.length + fibers.length
+  )
+
+const none = { instances: [], more: false }
 
 const keyOf = ({ epoch, processor }: Lease): string => JSON.stringify([processor, String(epoch)])
 

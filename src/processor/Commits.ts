@@ -13,6 +13,8 @@ import * as FiberRecords from "./FiberRecords.ts"
 import type { Emit } from "./Stamping.ts"
 import * as Stamping from "./Stamping.ts"
 
+/** What is said of an instance, and so not of what is done beside it. */
+const misplaced = ["revision", "state", "parked", "version", "fibers", "keep"] as const
 /** How often a commit is judged anew where the instance has moved meanwhile. */
 const judgedAgain = 2
 
@@ -82,10 +84,17 @@ export const make = ({ checkpoints, maxHops, store, versionOf }: Options) => {
 
   /** Beside the instance, which stays where it is. */
   const commitAside = Effect.fnUntraced(function*(committing: Committing) {
-    const { lease, life } = committing
-    if (committing.cursors.length > 0 && life === undefined) return yield* Stamping.missing("life")
+    const { cursors, lease, life } = committing
+    const strange = misplaced.find((field) => committing[field] !== undefined && committing[field] !== false)
+    if (strange !== undefined) {
+      return yield* new InvalidRequest({
+        reason: `\`aside\` and \`${strange}\` do not go together: the instance stays`
+      })
+    }
+    if (cursors.length > 0 && life === undefined) return yield* Stamping.missing("life")
     const appends = yield* stamp(committing, life)
-    return yield* send({ lease, appends, cursors: life === undefined ? undefined : cursorsOf(committing, life) })
+    // Even where no cursor moves: what was begun in a life must not make the stream anew.
+    return yield* send({ lease, appends, cursors: life === undefined ? undefined : { life, values: cursors } })
   })
 
   /** By what the instance has come to: what is done already is not recorded again. */
@@ -93,19 +102,21 @@ export const make = ({ checkpoints, maxHops, store, versionOf }: Options) => {
     committing: Committing,
     path: StreamPath
   ): Effect.fn.Return<Committed, CommitError> {
-    const { fibers, lease, offset, parked } = committing
+    const { fibers, keep, lease, offset, parked } = committing
     const opened = yield* checkpoints.open(lease, path)
     const moved = new Fenced({ processor: lease.processor, lost: "instance" })
     if (Option.isNone(opened)) return yield* moved
     const instance = opened.value
     const { life, revision } = instance
-    if (committing.life !== undefined && committing.life !== life || instance.parked !== undefined) return yield* moved
+    if (committing.life !== undefined && committing.life !== life) return yield* moved
+    if (instance.parked !== undefined) {
+      return parked?.offset === instance.parked.offset && offset <= instance.offset ? known : yield* moved
+    }
     if (offset > instance.head) return yield* Stamping.nothingAt(path, offset)
     const version = committing.version ?? (yield* versionOf(lease))
     const isFolded = instance.state !== undefined && instance.version === version
-    if (offset < instance.offset || offset === instance.offset && isFolded && parked === undefined) {
-      return { lines: [], known: true }
-    }
+    const isHeld = parked !== undefined && !instance.skipped.includes(parked.offset)
+    if (offset < instance.offset || offset === instance.offset && isFolded && !isHeld) return known
     const late = committing.emits.find(({ cause = offset }) => cause > offset)?.cause
     if (late !== undefined) {
       return yield* new InvalidRequest({ reason: `\`cause\` ${late} is behind \`offset\` ${offset}` })
@@ -119,7 +130,7 @@ export const make = ({ checkpoints, maxHops, store, versionOf }: Options) => {
       offset,
       state: committing.state ?? (isFolded ? instance.state : "null"),
       parked,
-      keep: false,
+      keep,
       ...(yield* fibersOf(fibers))
     }
     return yield* send({ lease, appends, checkpoint, cursors: cursorsOf(committing, life) })
@@ -138,6 +149,9 @@ export const make = ({ checkpoints, maxHops, store, versionOf }: Options) => {
     })
   }
 }
+
+/** Of a commit that was made before. */
+const known: Committed = { lines: [], known: true }
 
 /** Whether an event is still to be answered. */
 const isNew = ({ hooksAfter, offset, skipped }: Instance, cause: number): boolean =>

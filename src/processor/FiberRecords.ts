@@ -91,10 +91,12 @@ export const compare = (
     const record = records.get(name)
     return record !== undefined && record.ended === undefined && (!isPaused || asked.get(name)?.whilePaused === true)
   }
-  const interrupt = [...running].filter(([name, { input }]) => !isWanted(name) || records.get(name)?.input !== input)
-  const stays = new Set([...running.keys()].filter((name) => !interrupt.some(([each]) => each === name)))
+  const interrupt = new Set<string>()
+  for (const [name, { input }] of running) {
+    if (!isWanted(name) || records.get(name)?.input !== input) interrupt.add(name)
+  }
   return {
-    start: [...records.keys()].filter((name) => isWanted(name) && !stays.has(name)),
-    interrupt: interrupt.map(([name]) => name)
+    start: [...records.keys()].filter((name) => isWanted(name) && (!running.has(name) || interrupt.has(name))),
+    interrupt: [...interrupt]
   }
 }

@@ -3,7 +3,6 @@
  * hooks share is a name, which the compiler checked where they were written and can not follow here.
  */
 import { Option, Schema } from "effect"
-import type { Event } from "../domain/Event.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import type * as EventType from "../domain/EventType.ts"
 import type { Asked, Checkpoint, Effectful, FiberTools, Folding, HookTools, Step } from "./Folding.ts"
@@ -82,10 +81,11 @@ export const make = <State, Consumes extends EventType.Any, Emits extends EventT
     let asked: ReadonlyMap<string, Asked> = new Map()
     let inputs: ReadonlyMap<string, unknown> = new Map()
 
-    const fold = (event: Event, decoded: unknown, { hook, reduce }: Consumer<State>): Step => {
+    const fold = (decoded: unknown, { hook, reduce }: Consumer<State>, isStrict: boolean): Step => {
       const previous = state
-      state = reduce(previous, decoded)
-      const folded = state
+      const folded = reduce(previous, decoded)
+      if (isStrict) encode(folded)
+      state = folded
       return {
         _tag: "Folded",
         hook: hook === undefined
@@ -95,13 +95,13 @@ export const make = <State, Consumes extends EventType.Any, Emits extends EventT
     }
 
     return {
-      step: (event) => {
+      step: (event, isStrict = false) => {
         const consumer = consumers.get(event.type)
-        if (consumer === undefined) return every === undefined ? passed : fold(event, event, every)
+        if (consumer === undefined) return every === undefined ? passed : fold(event, every, isStrict)
         const payload = consumer.decode(event.payload)
         return Option.isNone(payload)
           ? { _tag: "Misfit", message: consumer.explain(event.payload) }
-          : fold(event, { ...event, payload: payload.value }, consumer)
+          : fold({ ...event, payload: payload.value }, consumer, isStrict)
       },
       state: () => encode(state),
       freeze: () => {

@@ -47,8 +47,11 @@ export interface Frozen {
 }
 
 export interface Folding {
-  /** Folds one event. A reducer that throws, throws here. */
-  readonly step: (event: Event) => Step
+  /**
+   * Folds one event. A reducer that throws, throws here, and leaves the state as it was; strictly, so does a state
+   * that does not fit its schema.
+   */
+  readonly step: (event: Event, isStrict?: boolean) => Step
   readonly state: () => JsonText
   /** The state as it is now, to be encoded when it is needed. */
   readonly freeze: () => Frozen

@@ -3,9 +3,8 @@
  */
 import type { Effect, Schema, Scope } from "effect"
 import type * as EventType from "../domain/EventType.ts"
-import type { AppendError } from "../domain/StreamError.ts"
+import type { AppendError, InvalidPath, PayloadTooLarge } from "../domain/StreamError.ts"
 import type { Event } from "../domain/Event.ts"
-import type { InvalidPath } from "../domain/StreamError.ts"
 
 /** What a hook gets beside its event. */
 export interface Hook<State, Emits extends EventType.Any> {
@@ -25,7 +24,7 @@ export interface Hook<State, Emits extends EventType.Any> {
 export interface FiberAppendOptions {
   /** Another stream than its own. */
   readonly streamPath?: string | undefined
-  /** A name for this fact: recorded once for a kind, key and input, whatever the attempt. */
+  /** A name for this fact: recorded once for an instance, kind, key and input, whatever the attempt. */
   readonly once?: string | undefined
   /** Moves the fiber's cursor in the same transaction. */
   readonly cursor?: Schema.Json | undefined
@@ -42,11 +41,11 @@ export interface Fiber<State, Emits extends EventType.Any> {
   /** The value that was stored last under this kind and key; it outlives a changed input. */
   readonly cursor: Effect.Effect<Schema.Json | undefined>
   readonly moveCursor: (value: Schema.Json) => Effect.Effect<void>
-  /** Records an event at once. */
+  /** Records an event at once, and once; while the log is away it waits. */
   readonly append: (
     event: EventType.Made<Emits["type"]>,
     options?: FiberAppendOptions
-  ) => Effect.Effect<Event, AppendError | InvalidPath>
+  ) => Effect.Effect<Event, AppendError | InvalidPath | PayloadTooLarge>
 }
 
 /** How one kind of fiber runs. */

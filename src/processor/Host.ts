@@ -20,6 +20,8 @@ import * as Purity from "./Purity.ts"
 
 /** How many instances may be catching up at a time: after a restart thousands may have something to do. */
 const startingAtOnce = 256
+/** One that takes longer is let go on beside them: what hangs in a hook must not keep the others from beginning. */
+const startingTime = "1 second"
 /** How long an instance without fibers stays awake when nothing comes; less where many are, since each holds memory. */
 const idleTime = Duration.seconds(10)
 const idleTimeOfMany = Duration.millis(100)
@@ -58,6 +60,8 @@ export class Host {
   private readonly awake = new Map<StreamPath, Awake>()
   /** Streams that were named and are not looked at yet: each once, so bounded by the number of streams. */
   private readonly named = new Set<StreamPath>()
+  /** Instances that were found parked since the lease was taken: bounded by how many there are. */
+  private readonly parked = new Set<StreamPath>()
   private readonly someNamed = Latch.makeUnsafe()
   private readonly someGrown = Latch.makeUnsafe(true)
 
@@ -79,16 +83,18 @@ export class Host {
       const { growth } = this.options
       this.awake.clear()
       this.named.clear()
+      this.parked.clear()
       yield* Effect.acquireRelease(
         Effect.sync(() => growth.onPrefix(Path.root, (grown) => this.hear(grown))),
         (stop) => Effect.sync(stop)
       )
+      // Beside the work, which no fault of a look at states can end.
+      yield* Effect.forkScoped(Purity.watch(this.options))
       const fenced = yield* Deferred.make<never, Fenced>()
       return yield* Effect.raceAllFirst([
         this.dispatch(lease, fenced),
         this.advance(lease),
         this.wakeUndone,
-        Purity.watch(this.options),
         Deferred.await(fenced)
       ])
     }))
@@ -96,7 +102,9 @@ export class Host {
 
   private hear({ deleted, head, path, types }: Grown): void {
     this.someGrown.openUnsafe()
+    if (deleted) this.parked.delete(path)
     if (deleted || !this.isMeant(path) || !this.concerns(types)) return
+    if (this.parked.has(path) && !Instance.mayResume(types)) return
     this.name(path, head)
   }
 
@@ -130,6 +138,7 @@ export class Host {
         }
         yield* starting.take(1)
         this.named.delete(path)
+        this.parked.delete(path)
         let isStarting = true
         const onStarted = Effect.suspend(() => {
           if (!isStarting) return Effect.void
@@ -141,7 +150,10 @@ export class Host {
         yield* FiberMap.run(
           fibers,
           path,
-          this.keep(path, awake, lease, onStarted).pipe(
+          Effect.andThen(
+            Effect.forkChild(Effect.delay(onStarted, startingTime)),
+            this.keep(path, awake, lease, onStarted)
+          ).pipe(
             Effect.catchTag("Fenced", (error) => Deferred.fail(fenced, error)),
             Effect.ensuring(onStarted)
           )
@@ -183,7 +195,9 @@ export class Host {
           Effect.catchTag("Fenced", (error) =>
             error.lost === "lease" ? Effect.fail(error) : Effect.succeed<Instance.Ended>("changed"))
         )
-        if (ended !== "changed" && !awake.hasGrown) return
+        if (ended === "changed" || awake.hasGrown) continue
+        if (ended === "parked") this.parked.add(path)
+        return
       }
     }).pipe(
       // In the same turn as the last look at `hasGrown`: a stream that grows from here on is named anew.

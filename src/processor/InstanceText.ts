@@ -1,18 +1,11 @@
 /** What is told of instances, in the wire form of `ProcessorState`: states keep the text in which they were written. */
 import type { JsonText } from "../domain/EventText.ts"
+import { object } from "../domain/JsonText.ts"
 import type { InstanceSummary } from "../domain/ProcessorState.ts"
 import { Offset } from "../domain/Event.ts"
 import type { FiberView } from "./Instance.ts"
 import type { InstanceView } from "./InstanceView.ts"
 import type { Past } from "./TimeTravel.ts"
-
-/** An object, from its fields as JSON text; those that are `undefined` are left out. */
-export const object = (fields: { readonly [name: string]: JsonText | undefined }): JsonText =>
-  `{${
-    Object.entries(fields)
-      .flatMap(([name, text]) => text === undefined ? [] : `${JSON.stringify(name)}:${text}`)
-      .join(",")
-  }}`
 
 export const array = <A>(all: ReadonlyArray<A>, encode: (one: A) => JsonText): JsonText =>
   `[${all.map(encode).join(",")}]`

@@ -1,4 +1,5 @@
 /** A processor at work on one stream, as it is told: what is written of it, and what is newer than that. */
+import { Option } from "effect"
 import type { JsonText } from "../domain/EventText.ts"
 import type { InstanceStatus } from "../domain/ProcessorState.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
@@ -39,7 +40,8 @@ export const newest = (
   version: number | undefined
 ): Unmeasured => {
   const { cursors, head, path } = stored
-  const seen = status?.view?.()
+  // A state that does not fit its schema can not be told, nor written: the instance is parked for it, or will be.
+  const seen = Option.getOrUndefined(Option.liftThrowable(() => status?.view?.())())
   // While it is folded anew, the state that it had is the one that counts.
   const awake = seen !== undefined && (seen.offset >= stored.offset || stored.state === undefined) ? seen : undefined
   // A status lasts until the instance is opened again: what is written knows better who still waits for a person.

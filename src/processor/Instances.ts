@@ -2,7 +2,7 @@
  * How the instances of processors fare: those awake on this server as they are, the others as they were written last.
  * An instance that another server runs can be further than what is told of it here, by what it has not written yet.
  */
-import { Context, Duration, Effect, Layer, Option } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Option, RcMap } from "effect"
 import { Offset } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import { nearest } from "../domain/Nearest.ts"
@@ -20,7 +20,7 @@ import { Supervisor } from "./Supervisor.ts"
 
 /** How long an answer waits until an offset is folded. */
 const patience = Duration.seconds(30)
-/** Answers that wait at a time: each looks again and again. */
+/** Answers that wait at a time: they are held in memory. */
 const maxWaiting = 1_000
 /** Pause between looks at what is in memory. */
 const lookAgain = "50 millis"
@@ -47,6 +47,12 @@ export class Instances extends Context.Service<Instances, {
   readonly definition: (processor: string) => Effect.Effect<Any, NotFound | Unavailable>
 }>()("millstream/processor/Instances") {
   static readonly layer = Layer.effect(Instances, Effect.suspend(() => make))
+}
+
+/** An instance that answers wait for. */
+interface Watched {
+  readonly processor: string
+  readonly path: StreamPath
 }
 
 const make = Effect.gen(function*() {
@@ -106,6 +112,13 @@ const make = Effect.gen(function*() {
     return yield* new NotFound({ reason: `There is no processor ${processor}. ${hint}` })
   })
 
+  /** None where there is no definition here, or its first state does not fit its own schema. */
+  const initial = (processor: string) =>
+    Option.flatMap(
+      Option.fromUndefinedOr(supervisor.definition(processor)),
+      Option.liftThrowable((definition: Any) => definition.fold().state())
+    )
+
   /** One that has met no event on its stream yet, and so is not written. */
   const unwritten = Effect.fnUntraced(function*(processor: string, path: StreamPath) {
     const { streams, version } = yield* registration(processor)
@@ -123,7 +136,7 @@ const make = Effect.gen(function*() {
       offset: 0,
       head: stream.value.offset,
       now: supervisor.status(processor, path)?.now,
-      state: supervisor.definition(processor)?.fold().state(),
+      state: Option.getOrUndefined(initial(processor)),
       fibers: [],
       cursors: [],
       parked: undefined
@@ -137,38 +150,38 @@ const make = Effect.gen(function*() {
     return yield* measure(instance, consumedBy(processor, yield* knowing([processor])))
   })
 
-  /** Looks again and again, for as long as an answer waits. */
+  /** Looks at an instance again and again, for all the answers that wait for it together. */
+  const watches = yield* RcMap.make({
+    lookup: Effect.fnUntraced(function*({ path, processor }: Watched) {
+      let hasGrown = true
+      yield* Effect.acquireRelease(
+        Effect.sync(() => growth.onStream(path, () => hasGrown = true)),
+        (stop) => Effect.sync(stop)
+      )
+      let next = Deferred.makeUnsafe<InstanceView.InstanceView, NotFound | Unavailable>()
+      let known: number | undefined
+      yield* Effect.gen(function*() {
+        for (let i = 0; i < looks; i++) {
+          yield* Effect.sleep(lookAgain)
+          if (hasGrown || supervisor.status(processor, path)?.offset !== known) break
+        }
+        hasGrown = false
+        known = supervisor.status(processor, path)?.offset
+        const seen = yield* Effect.exit(look(processor, path))
+        Deferred.doneUnsafe(next, seen)
+        next = Deferred.makeUnsafe()
+      }).pipe(Effect.forever, Effect.forkScoped)
+      return { next: Effect.suspend(() => Deferred.await(next)) }
+    })
+  })
+
   const wait = Effect.fnUntraced(function*(before: InstanceView.InstanceView, atLeast: number) {
     const { path, processor } = before
     let last = before
-    let hasGrown = true
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        waiting += 1
-        return growth.onStream(path, () => {
-          hasGrown = true
-        })
-      }),
-      (stop) =>
-        Effect.sync(() => {
-          waiting -= 1
-          stop()
-        })
-    )
-    /** Returns when it is worth looking at what is written. */
-    const changed = Effect.gen(function*() {
-      for (let i = 0; i < looks; i++) {
-        yield* Effect.sleep(lookAgain)
-        const status = supervisor.status(processor, path)
-        if (hasGrown || (status !== undefined && status.offset >= atLeast)) break
-      }
-      hasGrown = false
-    })
+    yield* Effect.acquireRelease(Effect.sync(() => waiting += 1), () => Effect.sync(() => waiting -= 1))
+    const watch = yield* RcMap.get(watches, { path, processor })
     return yield* Effect.gen(function*() {
-      while (last.offset < atLeast) {
-        yield* changed
-        last = yield* look(processor, path)
-      }
+      while (last.offset < atLeast) last = yield* watch.next
       return last
     }).pipe(Effect.timeoutOrElse({
       duration: patience,

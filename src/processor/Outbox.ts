@@ -2,7 +2,8 @@
  * Records what an instance did, in order: while one commit is under way the next hooks run, and what they emit
  * goes along together. Nothing is written before what came before it.
  */
-import { Data, Duration, Effect, Latch } from "effect"
+import { Data, Duration, Effect, Latch, Result } from "effect"
+import { maxRequestBytes } from "../domain/Bounds.ts"
 import * as Control from "../domain/ControlEvent.ts"
 import type { Fenced, StreamPaused } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
@@ -10,18 +11,22 @@ import type { Checkpoint, Lease, Parked } from "../log/Checkpoints.ts"
 import type { AppendRequest, EventStore } from "../log/EventStore.ts"
 import type { Growth } from "../log/Growth.ts"
 import * as Growths from "../log/Growth.ts"
+import * as Emission from "./Emission.ts"
 import * as FiberRecords from "./FiberRecords.ts"
 import type { Frozen } from "./Folding.ts"
 
 /** Bound of what waits behind a commit, in events: hooks that run ahead of it would run again after a crash. */
 const maxWaiting = 100
+/** The same in bytes: it goes along in one commit, of which the log's queue must hold many. */
+const maxWaitingBytes = maxRequestBytes
 /** How far a checkpoint may be behind where nothing was emitted, in events and in time: so much is folded again. */
 const maxLazy = 1_000
 const lazyTime = "1 second"
 /** Pause before a commit is tried again while the log is away. */
 const retryAfter = "200 millis"
-/** A signal that was lost delays what waits for a resumption by so much. */
-const pausedPoll = "5 seconds"
+/** A signal that was lost delays what waits for a resumption by so much; the first may have come before it waited. */
+const pausedPoll = Duration.seconds(5)
+const firstPoll = Duration.millis(100)
 /** A state is kept for time travel once in so many events. */
 const keepEvery = 10_000
 
@@ -43,6 +48,9 @@ export interface Unit extends Standing {
 /** What an event led to can not be recorded, whatever is tried. */
 export class Rejected extends Data.TaggedError("Rejected")<{ readonly unit: Unit; readonly reason: string }> {}
 
+/** The state of one of the last events does not fit its schema: which one is known by folding them strictly. */
+export class Unfit extends Data.TaggedError("Unfit")<{ readonly error: unknown }> {}
+
 export interface Options {
   readonly store: EventStore["Service"]
   readonly growth: Growth["Service"]
@@ -60,6 +68,7 @@ export class Outbox {
   private units: Array<Unit> = []
   private isCommitting = false
   private lazyEvents = 0
+  private bytes = 0
   private kept: number
   private revision: number
   private readonly due = Latch.makeUnsafe()
@@ -90,7 +99,8 @@ export class Outbox {
       this.lazy.openUnsafe()
     }
     if (!unit.isLazy || this.lazyEvents >= maxLazy) this.due.openUnsafe()
-    if (this.units.length >= maxWaiting) this.room.closeUnsafe()
+    for (const append of unit.appends) this.bytes += Emission.sizeOf(append)
+    if (this.units.length >= maxWaiting || this.bytes >= maxWaitingBytes) this.room.closeUnsafe()
   }
 
   /** Returns once there is room for another. */
@@ -103,7 +113,7 @@ export class Outbox {
   })
 
   /** Writes what is added, for ever. */
-  readonly run: Effect.Effect<never, Fenced | Rejected> = Effect.suspend(() =>
+  readonly run: Effect.Effect<never, Fenced | Rejected | Unfit> = Effect.suspend(() =>
     Effect.raceFirst(this.committing, this.hurrying)
   )
 
@@ -116,12 +126,13 @@ export class Outbox {
     }
   })
 
-  private readonly committing: Effect.Effect<never, Fenced | Rejected> = Effect.gen({ self: this }, function*() {
+  private readonly committing: Effect.Effect<never, Fenced | Rejected | Unfit> = Effect.gen({ self: this }, function*() {
     while (true) {
       yield* this.due.await
       const { units } = this
       this.units = []
       this.lazyEvents = 0
+      this.bytes = 0
       this.isCommitting = true
       this.due.closeUnsafe()
       this.lazy.closeUnsafe()
@@ -133,12 +144,12 @@ export class Outbox {
   })
 
   /** Writes the instance as parked, with the event that says so. Nothing else may be under way. */
-  park(parked: Parked, appends: ReadonlyArray<AppendRequest>): Effect.Effect<void, Fenced | Rejected> {
+  park(parked: Parked, appends: ReadonlyArray<AppendRequest>): Effect.Effect<void, Fenced | Rejected | Unfit> {
     // Behind what is written when it runs, not when it is made.
     return Effect.suspend(() => this.write([{ ...this.written, appends, isLazy: false }], parked))
   }
 
-  private commit(units: ReadonlyArray<Unit>): Effect.Effect<void, Fenced | Rejected> {
+  private commit(units: ReadonlyArray<Unit>): Effect.Effect<void, Fenced | Rejected | Unfit> {
     return this.write(units, undefined).pipe(
       Effect.catchIf(
         (error) => error._tag === "Rejected" && units.length > 1,
@@ -148,73 +159,70 @@ export class Outbox {
     )
   }
 
-  private write(units: ReadonlyArray<Unit>, parked: Parked | undefined): Effect.Effect<void, Fenced | Rejected> {
+  private write(units: ReadonlyArray<Unit>, parked: Parked | undefined): Effect.Effect<void, Fenced | Rejected | Unfit> {
     const unit = units.at(-1)
     if (unit === undefined) return Effect.void
     const { instance, lease, store } = this.options
-    const state = encoded(unit)
-    if (state instanceof Rejected) return Effect.fail(state)
+    const encoded = Result.try(() => unit.state?.text())
+    if (Result.isFailure(encoded)) return Effect.fail(new Unfit({ error: encoded.failure }))
+    const state = encoded.success
     const keep = Math.floor(unit.offset / keepEvery) > this.kept
-    return store.commit({
-      lease,
-      appends: units.flatMap(({ appends }) => appends),
-      checkpoint: {
-        life: instance.life,
-        revision: this.revision,
-        version: instance.version,
-        offset: unit.offset,
-        state,
-        fibers: FiberRecords.encode(unit.fibers),
-        busy: FiberRecords.isBusy(unit.fibers),
-        parked,
-        keep
-      }
-    }).pipe(
-      // What was sent may be recorded: whoever opens the instance next has to wait for it.
-      Effect.uninterruptible,
-      Effect.tap(() =>
-        Effect.sync(() => {
+    const commit = Effect.suspend(() =>
+      store.commit({
+        lease,
+        appends: units.flatMap(({ appends }) => appends),
+        checkpoint: {
+          life: instance.life,
+          revision: this.revision,
+          version: instance.version,
+          offset: unit.offset,
+          state,
+          fibers: FiberRecords.encode(unit.fibers),
+          busy: FiberRecords.isBusy(unit.fibers),
+          parked,
+          keep
+        }
+      }).pipe(
+        Effect.andThen(Effect.sync(() => {
           this.written = { offset: unit.offset, state: unit.state, fibers: unit.fibers }
           this.revision += 1
           if (keep) this.kept = Math.floor(unit.offset / keepEvery)
-        })
-      ),
-      Effect.catch((error): Effect.Effect<void, Fenced | Rejected> => {
-        switch (error._tag) {
-          case "Fenced":
-            return Effect.fail(error)
-          case "Unavailable":
-            return Effect.delay(this.write(units, parked), retryAfter)
-          case "StreamPaused":
-            // Alone each one waits for its own targets only, and not for a pause that it emitted itself.
-            return units.length > 1 || pausesItself(unit, error.streamPath)
-              ? Effect.fail(new Rejected({ unit, reason: `It emits to ${error.streamPath}, which is paused` }))
-              : Effect.andThen(this.resumption(error), this.write(units, parked))
-          default:
-            return Effect.fail(new Rejected({ unit, reason: `The log refused what was emitted: ${error.message}` }))
-        }
-      }),
-      Effect.asVoid
+        })),
+        // What was sent may be recorded: whoever opens the instance next has to wait for it.
+        Effect.uninterruptible,
+        Effect.result
+      )
     )
+    return Effect.gen({ self: this }, function*() {
+      let poll = firstPoll
+      for (let tries = 0;; tries++) {
+        const committed = yield* commit
+        if (Result.isSuccess(committed)) return
+        const error = committed.failure
+        if (error._tag === "Fenced") return yield* error
+        if (error._tag === "Unavailable") {
+          if (tries === 0) yield* Effect.logWarning(`What ${lease.processor} did waits for the log`, error)
+          yield* Effect.sleep(retryAfter)
+        } else if (error._tag === "StreamPaused") {
+          // Alone each one waits for its own targets only, and not for a pause that it emitted itself.
+          if (units.length > 1 || pausesItself(unit, error.streamPath)) {
+            return yield* new Rejected({ unit, reason: `It emits to ${error.streamPath}, which is paused` })
+          }
+          yield* this.resumption(error, poll)
+          poll = pausedPoll
+        } else return yield* new Rejected({ unit, reason: `The log refused what was emitted: ${error.message}` })
+      }
+    })
   }
 
   /** Waits until a stream may be resumed. What was collected is kept: no hook runs twice for it. */
-  private resumption({ streamPath }: StreamPaused): Effect.Effect<void> {
+  private resumption({ streamPath }: StreamPaused, poll: Duration.Duration): Effect.Effect<void> {
     const { growth, onWaiting } = this.options
     return Effect.acquireUseRelease(
       onWaiting(true),
-      () => Effect.asVoid(Effect.timeoutOption(Growths.next(growth, streamPath), pausedPoll)),
+      () => Effect.asVoid(Effect.timeoutOption(Growths.next(growth, streamPath), poll)),
       () => onWaiting(false)
     )
-  }
-}
-
-/** The state's text, or that it does not fit its own schema. */
-const encoded = (unit: Unit): string | undefined | Rejected => {
-  try {
-    return unit.state?.text()
-  } catch (error) {
-    return new Rejected({ unit, reason: `The state does not fit its schema: ${String(error)}` })
   }
 }
 

@@ -42,7 +42,10 @@ export interface LayerOptions {
   readonly streams?: string | undefined
   /** Where its hooks begin when it is registered first: behind what the log holds then, or with its first event. */
   readonly startFrom?: "end" | "start" | undefined
-  /** How hooks and fibers that fail are tried again before they are parked. */
+  /**
+   * How hooks and fibers that fail are tried again before they are parked. A fiber's retries are counted anew after an
+   * attempt that ran for a minute or longer.
+   */
   readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
 }
 

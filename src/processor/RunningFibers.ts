@@ -1,15 +1,27 @@
-/** The fibers of one instance: what runs now, and the tools each of them gets. */
-import { Cause, Effect, Exit, Fiber, Scope } from "effect"
-import type { Schedule, Schema } from "effect"
+/**
+ * The fibers of one instance: what runs now, and the tools each of them gets. What a fiber appends while the log is
+ * away is tried without end, and it can not be called off meanwhile; only the end of its instance does not wait.
+ */
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Schedule } from "effect"
+import type { Schema, Scope } from "effect"
 import * as EventText from "../domain/EventText.ts"
 import * as Sha256 from "../domain/Sha256.ts"
 import type { Fenced } from "../domain/StreamError.ts"
+import { InvalidEvent } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { FiberCursor, Lease } from "../log/Checkpoints.ts"
 import type { AppendRequest, EventStore } from "../log/EventStore.ts"
 import * as Emission from "./Emission.ts"
 import type { FiberRecord } from "./FiberRecords.ts"
 import type { Asked, FiberTools } from "./Folding.ts"
+
+/** After an attempt that ran for so long retries are counted anew, in milliseconds: it worked, and something changed. */
+const steadyMillis = 60_000
+/** Pauses between tries while the log is away. */
+const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
+
+/** The instance ends: this fiber will be interrupted, and must do nothing until then. */
+const ending = Effect.interruptible(Effect.never)
 
 export interface Options {
   readonly store: EventStore["Service"]
@@ -60,21 +72,25 @@ export class RunningFibers {
     return Effect.suspend(() => {
       const running: Running = { input: record.input, fiber: undefined, isRetrying: false }
       this.running.set(name, running)
-      const attempt = Effect.scoped(run(this.tools(asked, record))).pipe(
-        Effect.catchDefect((defect) => Effect.fail(defect)),
-        Effect.tapError(() => Effect.sync(() => {
+      const attempt = Effect.suspend(() => {
+        running.isRetrying = false
+        return run(this.tools(asked, record))
+      }).pipe(
+        Effect.scoped,
+        // Called off it does not come here: an interruption is then one of its own making.
+        Effect.catchCause((cause) => {
           running.isRetrying = true
-        }))
+          return Effect.fail(reasonOf(cause))
+        })
       )
       const whole = attempt.pipe(
-        Effect.retry(this.options.retry),
+        Effect.retry(renewed(this.options.retry)),
         Effect.onExit((exit) =>
           Effect.sync(() => {
-            if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return
-            // One that was interrupted while it could not be ended otherwise: its name may have another input now.
-            if (this.running.get(name) !== running) return
+            // It was called off, and its name may have another input now; or the instance ends.
+            if (this.running.get(name) !== running || this.scope.state._tag === "Closed") return
             this.running.delete(name)
-            this.options.onEnded(name, record.input, exit)
+            this.options.onEnded(name, record.input, Exit.isSuccess(exit) ? exit : Exit.fail(reasonOf(exit.cause)))
           })
         ),
         Effect.exit,
@@ -86,10 +102,25 @@ export class RunningFibers {
     })
   }
 
+  /** What the log answers, however long it is away: what was sent may be recorded, and the cursor with it. */
+  private answer<A, E extends { readonly _tag: string }>(request: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const attempt = Effect.uninterruptible(request)
+    const again = attempt.pipe(
+      Effect.retry({ schedule: whileAway, while: isAway }),
+      Effect.delay("100 millis"),
+      // In a fiber of the instance's, which ends with it.
+      Effect.forkIn(this.scope)
+    )
+    const joined = Effect.flatMap(again, Fiber.join).pipe(
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? ending : Effect.failCause(cause))
+    )
+    return Effect.uninterruptible(Effect.catchIf(attempt, isAway, () => joined))
+  }
+
   private tools({ key, kind }: Asked, record: FiberRecord): FiberTools {
     const { lease, life, maxHops, onFenced, path, store } = this.options
     const name = nameOf(kind, key)
-    const identity = JSON.stringify([lease.processor, kind, key, record.input])
+    const identity = JSON.stringify([lease.processor, path, String(life), kind, key, record.input])
     const origin: Emission.Origin = { processor: lease.processor, path, offset: record.since, hops: record.hops }
 
     /**
@@ -98,17 +129,17 @@ export class RunningFibers {
      */
     const commit = (appends: ReadonlyArray<AppendRequest>, cursor: Schema.Json | undefined) => {
       const values = cursor === undefined ? [] : [{ kind, key, value: JSON.stringify(cursor) }]
-      return store.commit({ lease, appends, cursors: { life, values } }).pipe(
+      return this.answer(store.commit({ lease, appends, cursors: { life, values } })).pipe(
         Effect.tap(() =>
           Effect.sync(() => {
             if (cursor !== undefined) this.cursors.set(name, cursor)
           })
         ),
+        Effect.uninterruptible,
         Effect.catchTag("Fenced", (error) => {
           onFenced(error)
-          return Effect.interrupt
-        }),
-        Effect.uninterruptible
+          return ending
+        })
       )
     }
 
@@ -119,12 +150,16 @@ export class RunningFibers {
       cursor: Effect.sync(() => this.cursors.get(name)),
       moveCursor: (value) => Effect.orDie(Effect.asVoid(commit([], value))),
       append: Effect.fnUntraced({ self: this }, function*(event, { cursor, once, streamPath } = {}) {
+        const request = yield* Emission.append(origin, event, streamPath, maxHops)
+        if (request === undefined) {
+          return yield* new InvalidEvent({ reason: "It answers a chain of causes that is too long already" })
+        }
         const idempotencyKey = once === undefined
-          ? event.idempotencyKey
+          // Of this call alone, so that it is recorded once however often it has to be tried.
+          ? event.idempotencyKey ?? `fiber/${crypto.randomUUID()}`
           : `once/${Sha256.base64Url(`${identity}${once}`)}`
-        const named = idempotencyKey === undefined ? event : { ...event, idempotencyKey }
-        const request = yield* Emission.append(origin, named, streamPath, maxHops)
-        const recorded = commit([request], cursor)
+        const events = request.events.map((each) => ({ ...each, idempotencyKey }))
+        const recorded = commit([{ ...request, events }], cursor)
         const [appended] = yield* once === undefined
           ? recorded
           : Effect.catchTag(recorded, "IdempotencyConflict", (error) =>
@@ -132,7 +167,7 @@ export class RunningFibers {
             Effect.andThen(
               cursor === undefined ? Effect.void : commit([], cursor),
               Effect.map(
-                store.read(request.path, { after: error.offset - 1, before: error.offset + 1 }),
+                this.answer(store.read(request.path, { after: error.offset - 1, before: error.offset + 1 })),
                 ({ lines }) => [{ lines, known: true }]
               )
             ))
@@ -142,5 +177,23 @@ export class RunningFibers {
     }
   }
 }
+
+const reasonOf = (cause: Cause.Cause<unknown>): unknown =>
+  Cause.hasInterruptsOnly(cause) ? new Error("It interrupted itself") : Cause.squash(cause)
+
+const isAway = (error: { readonly _tag: string }): boolean => error._tag === "Unavailable"
+
+/** A schedule that starts anew after an attempt that ran for long. */
+const renewed = (schedule: Schedule.Schedule<unknown, unknown>): Schedule.Schedule<unknown, unknown> =>
+  Schedule.fromStep(Effect.gen(function*() {
+    let step = yield* Schedule.toStep(schedule)
+    let began = yield* Clock.currentTimeMillis
+    return Effect.fnUntraced(function*(now: number, error: unknown) {
+      if (now - began >= steadyMillis) step = yield* Schedule.toStep(schedule)
+      const [output, pause] = yield* step(now, error)
+      began = now + Duration.toMillis(pause)
+      return [output, pause]
+    })
+  }))
 
 const nameOf = (kind: string, key: string): string => JSON.stringify([kind, key])

@@ -4,6 +4,7 @@
  */
 import { Context, Data, Effect, Layer, Schedule } from "effect"
 import type { Scope } from "effect"
+import { nameProblem } from "../domain/Event.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
 import { Checkpoints } from "../log/Checkpoints.ts"
 import { Directory } from "../log/Directory.ts"
@@ -31,6 +32,9 @@ const defaultRetry = Schedule.exponential("150 millis").pipe(Schedule.jittered, 
 /** Pause before a registration is tried again while the log is away. */
 const registerAgain = Schedule.spaced("1 second")
 
+/** The greatest version, as Postgres's integers hold it. */
+const maxVersion = 2_147_483_647
+
 /** The processors at work on this server. */
 export class Supervisor extends Context.Service<Supervisor, {
   readonly definition: (processor: string) => Any | undefined
@@ -54,9 +58,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     { retry = defaultRetry, startFrom = "end", streams = "/**" }: LayerOptions
   ): Effect.fn.Return<void, never, Scope.Scope> {
     const { consumes, emits, name, version } = processor
-    const wrong = StreamPattern.problem(streams)
-    if (wrong !== undefined) return yield* Effect.die(misconfigured(name, `\`streams\` is no pattern: ${wrong}`))
-    if (hosts.has(name)) return yield* Effect.die(misconfigured(name, "it is registered twice"))
+    const wrong = problem(processor, streams) ?? (hosts.has(name) ? "it is registered twice" : undefined)
+    if (wrong !== undefined) {
+      return yield* Effect.die(new Misconfigured({ message: `The processor ${name} can not run: ${wrong}` }))
+    }
     const host = new Host({ ...services, processor, streams, retry, maxHops: options.maxHops })
     yield* Effect.acquireRelease(
       Effect.sync(() => hosts.set(name, host)),
@@ -74,7 +79,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
       Effect.retry(registerAgain),
       Effect.orDie
     )
-    const ownership = new Ownership(services.checkpoints, name, options.leaseMillis)
+    const { checkpoints } = services
+    const ownership = new Ownership({ checkpoints, processor: name, version, millis: options.leaseMillis })
     yield* Effect.forkScoped(ownership.whileHeld((lease) => host.run(lease)))
   })
 
@@ -85,8 +91,20 @@ const make = Effect.fnUntraced(function*(options: Options) {
   }))
 })
 
-const misconfigured = (name: string, reason: string) =>
-  new Misconfigured({ message: `The processor ${name} can not run: ${reason}` })
+/** What is wrong with a registration: the log would refuse it, or take it for another one, for ever. */
+const problem = ({ consumes, emits, name, version }: Any, streams: string): string | undefined => {
+  const named = nameProblem(name) ?? (name.includes("/") ? "must not hold a slash" : undefined)
+  if (named !== undefined) return `its name ${named}`
+  if (!Number.isInteger(version) || version < 1 || version > maxVersion) {
+    return `its version must be a whole number from 1 to ${maxVersion}, not ${version}`
+  }
+  for (const { type } of [...consumes, ...emits]) {
+    const wrong = nameProblem(type)
+    if (wrong !== undefined) return `the type ${JSON.stringify(type)} ${wrong}`
+  }
+  const pattern = StreamPattern.problem(streams)
+  return pattern === undefined ? undefined : `\`streams\` is no pattern: ${pattern}`
+}
 
 /** Runs processors over the log in scope. */
 export const layer = (

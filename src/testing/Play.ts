@@ -7,6 +7,7 @@ import type { Event } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import { parsePath, propose } from "../domain/Proposing.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
+import * as Emission from "../processor/Emission.ts"
 import type * as Folding from "../processor/Folding.ts"
 import * as PlainData from "../processor/PlainData.ts"
 import type { Any } from "../processor/Processor.ts"
@@ -40,7 +41,8 @@ export const play = Effect.fnUntraced(function*(
   const after = seen(folding)
   verify(processor, [...history, next], checkpoint, after)
 
-  const emitted = step._tag === "Folded" && step.hook !== undefined ? yield* react(step.hook, processor, next) : []
+  const hook = step._tag === "Folded" && !Emission.isAbout(next, processor.name) ? step.hook : undefined
+  const emitted = hook === undefined ? [] : yield* react(hook, processor, next)
   const played: Played = { ...after, emitted, misfits: [...misfits, ...misfit(next, step)] }
   return played
 })

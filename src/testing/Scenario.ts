@@ -1,8 +1,9 @@
 /**
  * Given, when, then: what a processor does about one event, without a log. What is given is folded as after a restart,
- * no hook runs for it; of what happens next the hook runs, once. Fibers are asked for and do not run, and nothing is
- * appended, so that what is emitted does not come back. Every stream begins with its `stream/initialized` at offset 1,
- * as in the log; where events have no time of their own they happen at the Clock's.
+ * no hook runs for it; of what happens next the hook runs, once, but for what the log says of that very processor.
+ * Fibers are asked for and do not run, and nothing is appended, so that what is emitted does not come back. Every
+ * stream begins with its `stream/initialized` at offset 1, as in the log; where events have no time of their own they
+ * happen at the Clock's.
  */
 import { Effect, Layer, Schema } from "effect"
 import type { DateTime, Scope } from "effect"

@@ -50,7 +50,12 @@ const serve = Effect.fn("serve")(function*(args: ReadonlyArray<string>) {
       yield* printed.await
     }
   })
-  return { until }
+  /** Stops it as Ctrl-C does: its exit code, and what it says behind what was waited for last. */
+  const end = Effect.gen(function*() {
+    yield* handle.kill({ killSignal: "SIGINT" })
+    return `${yield* handle.exitCode} ${output.trim()}`
+  })
+  return { end, until }
 })
 
 const services = Layer.merge(NodeServices.layer, FetchHttpClient.layer)
@@ -81,6 +86,30 @@ layer(services, { excludeTestServices: true })("millstream serve FILE", (it) => 
       yield* save((source) => `${source}\nexport const broken = missing\n`)
       yield* until(/PingPong\.ts can not be loaded: ReferenceError: missing is not defined/)
       assert.deepStrictEqual(yield* answers("lin", 3), ["ada", "dear grace", "dear lin"])
+
+      // One that loads and can not run stops what ran before.
+      yield* save((source) => source.replace("/games/**", "games"))
+      yield* until(/can not run: .* is no pattern.*\. Nothing of it runs until it is saved again\n/)
+      yield* save((source) => source)
+      yield* until(/1 layer at work/)
+      assert.deepStrictEqual((yield* answers("hedy", 4)).slice(3), ["hedy"])
+    }))
+
+  it.effect("runs a layer once that is exported by itself and in a merge, and ends quietly", () =>
+    Effect.gen(function*() {
+      const { file, save } = yield* example
+      const merged = `import { Layer } from "effect"\nexport const merged = Layer.merge(layer, Layer.empty)\n`
+      yield* save((source) => `${source}\n${merged}`)
+      const { end, until } = yield* serve([file])
+      yield* until(/PingPong\.ts: 2 layers at work/)
+      assert.strictEqual(yield* end, "130 ")
+
+      // While it starts, too.
+      yield* save(() => `import { Console, Effect, Layer } from "effect"
+        export const layer = Layer.effectDiscard(Effect.andThen(Console.log("starting"), Effect.never))`)
+      const starting = yield* serve([file])
+      yield* starting.until(/starting\n/)
+      assert.strictEqual(yield* starting.end, "130 ")
     }))
 
   it.effect("says what is wrong with a file that can not be hosted", () =>
@@ -94,7 +123,11 @@ layer(services, { excludeTestServices: true })("millstream serve FILE", (it) => 
       yield* save((source) => source.replace("export const layer", "const layer"))
       assert.include(yield* ended, `1 millstream: ${file} exports no Layer. Export one, such as \`export const layer = `)
       yield* save((source) => source.replace("/games/**", "games"))
-      assert.match(yield* ended, /^1 millstream: .*\.ts can not run: .*ping-pong can not run: `streams` is no pattern/)
+      const refused = /^1 millstream: .*\.ts can not run: The processor ping-pong can not run: `streams` is no pattern/
+      assert.match(yield* ended, refused)
+      yield* save((source) => `${source}\nexport const other = PingPong.toLayer({})\n`)
+      const twice = "The processor ping-pong is in `layer` and again in `other`. Drop one of the two"
+      assert.strictEqual(yield* ended, `1 millstream: ${file} can not run: ${twice}`)
       const { code, stderr } = yield* Cli.run(["serve", "--watch"], { env })
       assert.strictEqual(code, 2)
       assert.include(stderr, "millstream: --watch needs a file, such as ./PingPong.ts")

@@ -61,6 +61,8 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer | Processors, E>) =
       Effect.gen(function*() {
         const streams = yield* streamsOf
         const a = yield* start(pingPong("copies", "a"))
+        yield* streams.append("/copies/0", Ping.make({ from: "first" }))
+        yield* first(streams, "/copies/0", Pong, 1)
         yield* start(pingPong("copies", "b"))
         yield* streams.appendAll("/copies/1", pings(names(10)))
         yield* first(streams, "/copies/1", Pong, 10)
@@ -116,6 +118,23 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer | Processors, E>) =
         yield* streams.append("/deleted/1", Ping.make({ from: "grace" }))
         const [pong] = yield* first(streams, "/deleted/1", Pong, 1)
         assert.strictEqual(pong?.payload.to, "grace")
+      }))
+
+    it.effect("stops its fibers on the stream that its pattern begins with when that is deleted", () =>
+      Effect.gen(function*() {
+        const streams = yield* streamsOf
+        const { ask } = yield* TestServer
+        const stopped = yield* Deferred.make<void>()
+        yield* start(counting("above", () =>
+          Effect.onInterrupt(Effect.never, () => Deferred.succeed(stopped, undefined))))
+        yield* streams.append("/above", Begun.make({ key: "k" }))
+        // Once that is written nothing is under way that would hear of the delete.
+        yield* Effect.repeat(ask("/api/state/above"), {
+          schedule: Schedule.spaced("5 millis"),
+          until: ({ text }) => text.includes(`"kind":"count"`)
+        })
+        yield* streams.delete("/above")
+        yield* Deferred.await(stopped)
       }))
 
     it.effect("keeps its fibers running, each fact once, and their cursors", () =>

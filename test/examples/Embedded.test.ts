@@ -27,6 +27,9 @@ layer(Layer.merge(served, FetchHttpClient.layer), { excludeTestServices: true })
       assert.deepStrictEqual(yield* post("/shop/17/lamp"), [200, "Pay 2900 cents at /payments/17\n"])
       assert.deepStrictEqual(yield* post("/shop/17/lamp"), [200, "Pay 2900 cents at /payments/17\n"])
       assert.deepStrictEqual(yield* post("/shop/17/moon"), [404, "There is no moon\n"])
+      for (const order of ["a%2Fb", "%2E%2E%2F", "a%20b"]) {
+        assert.strictEqual((yield* post(`/shop/${order}/lamp`))[0], 400, order)
+      }
 
       const streams = yield* Client.make({ baseUrl })
       const requests = streams.tail("/payments/17", { types: [PaymentRequested] })

@@ -1,10 +1,11 @@
 /** The examples in other languages, as programs against a server: killed in the middle and started again. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Path, Stream } from "effect"
+import { Deferred, Effect, FileSystem, Layer, Path, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { ChildProcessSpawner } from "effect/process"
 import { spawnSync } from "node:child_process"
+import { createServer } from "node:net"
 import * as Client from "../../src/client.ts"
 import { Ping, Pong } from "../../src/examples/PingPong.ts"
 import { run, start } from "../Command.ts"
@@ -34,10 +35,48 @@ const languages = [
   }
 ] as const
 
+/** A server that ends in the middle of each reply, and at last accepts a claim and says no more. */
+const dying = Effect.gen(function*() {
+  const replies = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{",
+    "HTTP/1.1 503 Unavailable\r\nContent-Length: 100\r\n\r\n{",
+    ""
+  ]
+  const asked = yield* Deferred.make<void>()
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined)
+    socket.once("data", () => {
+      const reply = replies.shift()
+      if (reply === undefined) Deferred.doneUnsafe(asked, Effect.void)
+      else socket.end(reply)
+    })
+  })
+  const port = yield* Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+      })
+    }),
+    () => Effect.sync(() => server.close())
+  )
+  return { port, isAskedAgain: Deferred.await(asked) }
+})
+
 const services = Layer.mergeAll(NodeServices.layer, FetchHttpClient.layer, server({ leaseSeconds: 2 }))
 
 layer(services, { excludeTestServices: true })("a processor in", (it) => {
   for (const { command, name, needs } of languages) {
+    it.effect.skipIf(!isInstalled(needs))(`${name} asks again of a server that ends in the middle of a reply`, () =>
+      Effect.gen(function*() {
+        const { isAskedAgain, port } = yield* dying
+        const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+        const [program, ...args] = yield* command
+        yield* spawner.spawn(start("/", program ?? "", [...args, `http://127.0.0.1:${port}`, "/games/1"]))
+        yield* isAskedAgain
+      }))
+
     it.effect.skipIf(!isInstalled(needs))(`${name} answers each ping once, though it is killed (needs ${needs})`, () =>
       Effect.gen(function*() {
         const { ask, port } = yield* TestServer

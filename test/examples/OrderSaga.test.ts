@@ -55,6 +55,19 @@ it.effect("one that is not paid in time is cancelled, and what is paid too late 
     assert.deepStrictEqual((yield* types("/payments/19")).filter((type) => type === "payment/refunded").length, 1)
   })))
 
+it.effect("a request that names no order is passed over, and the payment goes on", () =>
+  saga(Effect.gen(function*() {
+    const streams = yield* Streams
+    for (const order of ["no path", "/", "/orders/a/b", "/orders/.."]) {
+      yield* streams.append("/payments/23", { type: PaymentRequested.type, payload: { order, cents: 1 } })
+    }
+    yield* place("23")
+    yield* pay("23")
+    yield* (yield* TestHost).quiet
+    assert.notInclude(yield* types("/payments/23"), "processor/parked")
+    assert.deepStrictEqual(yield* types("/orders/23"), ["order/placed", "order/paid"])
+  })))
+
 it.effect("what each step led to can be followed across the streams", () =>
   saga(Effect.gen(function*() {
     const streams = yield* Streams

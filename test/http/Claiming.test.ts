@@ -261,6 +261,19 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer, E>) =>
           yield* refusal("commit", `{"epoch":1,"offset":2,"streamPath":"/e/1","revision":0}`),
           "400 `life` is missing"
         )
+        const long = "\u4e2d".repeat(512)
+        assert.include(
+          yield* refusal("commit", `{"epoch":1,"offset":2,"life":"9999999999999999999"}`),
+          "400 `life`: must be at most 9223372036854775807"
+        )
+        const cursors = `[{"kind":"${long}","key":"","value":1}]`
+        assert.include(
+          yield* refusal("commit", `{"epoch":1,"offset":2,"life":"1","cursors":${cursors}}`),
+          "400 `cursors.0.kind`: must have at most 768 bytes as JSON"
+        )
+        const strange = yield* server.ask("/api/processors/%00/resume?streamPath=/e/1", { method: "POST" })
+        assert.strictEqual(strange.status, 400)
+        assert.include(decodeProblem(strange.text).detail, "The name of a processor must hold neither U+0000")
         const many = JSON.stringify(Array.from({ length: 1_001 }, () => ({ type: "a" })))
         assert.include(yield* refusal("commit", `{"epoch":1,"offset":2,"streamPath":"/e/1","emit":${many}}`), "413 ")
       }))

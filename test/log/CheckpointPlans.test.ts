@@ -86,4 +86,24 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
       yield* sessionsEnded
       assert.isBelow(yield* scanned, instances)
     }))
+
+  it.effect("what is undone is found without a look at what is idle", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const sql = yield* PgClient.PgClient
+      const idle = "idle"
+      yield* checkpoints.register({ ...registration(many), processor: idle })
+      yield* sql`
+        insert into millstream.instances (stream_id, processor, path, version, "offset", noted, hooks_after, state)
+        select -i, ${idle}, ${many} || '/' || i, 1, 1, 1, 1, '{}' from generate_series(1, ${instances}::int) i`
+      assert.deepStrictEqual(yield* checkpoints.undone(idle, ""), [])
+      const pages = yield* sql.withTransaction(Effect.gen(function*() {
+        const look = sql<{ readonly "QUERY PLAN": string }>`
+          explain (analyze, buffers) select millstream.undone(${idle}, '', 1000)`
+        yield* look
+        const [hit] = (yield* look).flatMap((row) => /Buffers: shared hit=(\d+)/.exec(row["QUERY PLAN"])?.[1] ?? [])
+        return Number(hit)
+      }))
+      assert.isBelow(pages, 100)
+    }).pipe(Effect.provide(TestPostgres.logOver)))
 })

@@ -42,7 +42,7 @@ const committerOf = (before: Effect.Effect<void> = Effect.void): PgCommitter => 
     heads: (paths) => Effect.sync(() => found(paths)),
     lockedHeads: (paths) => Effect.sync(() => found(paths)),
     lockedElsewhere: () => Effect.succeed(new Set()),
-    lockedInstances: () => Effect.succeed(new Set()),
+    lockedBeside: () => Effect.succeed(new Set()),
     write: (_, plan) => Effect.andThen(before, Effect.sync(() => write(plan))),
     settle: () => Effect.succeed(false),
     transaction: (effect) => effect

@@ -51,6 +51,17 @@ describe("an instance", () => {
     assert.deepInclude(told({}, awake("folding")), { now: "folding", offset: 5, state: "{\"pings\":5}" })
   })
 
+  it("whose state can not be written is what was written of it before", () => {
+    const unfit: Status = {
+      now: "folding",
+      offset: 7,
+      view: () => {
+        throw new Error("It does not fit")
+      }
+    }
+    assert.deepInclude(told({}, unfit), { now: "folding", offset: 5, state: "{\"pings\":5}", version: 1 })
+  })
+
   it("that is folded anew keeps its state until it has come as far, where it has one", () => {
     assert.deepInclude(told({}, awake("folding", 3), 2), { now: "folding", offset: 5, state: "{\"pings\":5}", version: 1 })
     assert.deepInclude(told({ state: undefined }, awake("folding", 3), 2), { offset: 3, state: "{\"pings\":3}" })

@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { Offset } from "../../src/domain/Event.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
 import { Streams } from "../../src/domain/Streams.ts"
+import { Checkpoints } from "../../src/log/Checkpoints.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as LogStreams from "../../src/log/LogStreams.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
@@ -15,7 +16,22 @@ import * as PingPong from "../../src/examples/PingPong.ts"
 const path = StreamPath.make("/games/1")
 const options = { maxHops: 256, leaseMillis: 5_000 }
 
+/** How often instances were looked up. */
+let looks = 0
+const counting = Layer.effect(
+  Checkpoints,
+  Effect.map(Checkpoints, (checkpoints) => ({
+    ...checkpoints,
+    instancesOn: (path: StreamPath) =>
+      Effect.suspend(() => {
+        looks += 1
+        return checkpoints.instancesOn(path)
+      })
+  }))
+)
+
 const Log = LogStreams.layer({ breaker: "off" }).pipe(
+  Layer.provideMerge(counting),
   Layer.provideMerge(MemoryEventStore.layerOptions({ breaker: "off" })),
   Layer.provideMerge(Growth.layer)
 )
@@ -62,6 +78,23 @@ layer(TestLayer)("instances", (it) => {
       const again = yield* Effect.forkChild(Effect.flip(far))
       yield* TestClock.adjust("30 seconds")
       assert.strictEqual((yield* Fiber.join(again))._tag, "Behind")
+    }))
+
+  it.effect("are looked at once for all who wait, however often their stream grows", () =>
+    Effect.gen(function*() {
+      const growth = yield* Growth
+      const instances = yield* Instances
+      const far = instances.one("ping-pong", path, 1_000_000)
+      const waiting = yield* Effect.forEach(Array.from({ length: 100 }), () => Effect.forkChild(far))
+      yield* TestClock.adjust("100 millis")
+      const before = looks
+      for (let i = 0; i < 100; i++) {
+        growth.announce({ path, head: undefined, types: undefined, deleted: false })
+        yield* TestClock.adjust("10 millis")
+      }
+      assert.isAtMost(looks - before, 20)
+      assert.isAtLeast(looks - before, 19)
+      yield* Fiber.interruptAll(waiting)
     }))
 
   it.effect("of another server are told of as they were written", () =>

@@ -1,16 +1,17 @@
 /** Instances over time: asleep and awake, stopped and started, here and on another server, deleted and made anew. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Schema, Scope } from "effect"
+import { Effect, Exit, Layer, Option, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
 import { Streams } from "../../src/domain/Streams.ts"
+import type { Lease } from "../../src/log/Checkpoints.ts"
 import { Checkpoints } from "../../src/log/Checkpoints.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import type { LayerOptions } from "../../src/processor/Processor.ts"
 import { Processor } from "../../src/processor/Processor.ts"
 import { Supervisor } from "../../src/processor/Supervisor.ts"
 import { TestHost } from "../../src/testing/TestHost.ts"
-import { append, Came, during, numbers, pass, quiet, stateOf, thrice, types, Went, work, written } from "./Workshop.ts"
+import { append, Came, during, numbers, pass, quiet, stateOf, thrice, Went, work, written } from "./Workshop.ts"
 
 const Summing = Processor.make("summing", { state: Schema.Int, initial: 0, consumes: [Went], emits: [Came] })
   .reduce({ went: (sum, { payload }) => sum + payload.n })
@@ -189,11 +190,15 @@ describe("two servers", () => {
               Effect.andThen(Effect.sync(() => hooked.push(`${name} ${state}`)), emit(Came.make({ n: state })))
           }
         })
-      // The first never hears whether its lease was renewed, and so believes that it holds it.
+      // The first is told that its lease was renewed, and so believes that it holds it.
       let isFrozen = false
+      let held = Option.none<Lease>()
       const frozen: Checkpoints["Service"] = {
         ...checkpoints,
-        claim: (...args) => Effect.suspend(() => isFrozen ? Effect.never : checkpoints.claim(...args)),
+        claim: (...args) =>
+          Effect.suspend(() =>
+            isFrozen ? Effect.succeed(held) : Effect.tap(checkpoints.claim(...args), (lease) => Effect.sync(() => held = lease))
+          ),
         advance: (lease) => Effect.suspend(() => isFrozen ? Effect.never : checkpoints.advance(lease))
       }
       yield* Effect.provideService(server(answering("first")), Checkpoints, frozen)
@@ -213,30 +218,4 @@ describe("two servers", () => {
         assert.deepStrictEqual(yield* numbers("/s", Came), [1, 3, 7])
       }).pipe(during(Layer.empty))
     }).pipe(Effect.scoped, Effect.provide(TestHost.layerLog())))
-})
-
-describe("a registration", () => {
-  const dies = (layer: ReturnType<typeof summing>) =>
-    Effect.gen(function*() {
-      const exit = yield* Effect.exit(Effect.void.pipe(work(layer)))
-      return Exit.isFailure(exit) ? String(exit.cause) : "it runs"
-    })
-
-  it.effect("under a name that is taken says so", () =>
-    Effect.gen(function*() {
-      const other = Processor.make("summing", { state: Schema.Int, initial: 0, consumes: [] }).reduce({}).toLayer({})
-      assert.match(yield* dies(Layer.merge(summing(), other)), /summing can not run: it is registered twice/)
-    }))
-
-  it.effect("with streams that are no pattern says what is wrong", () =>
-    Effect.gen(function*() {
-      assert.match(yield* dies(summing({ streams: "games" })), /summing can not run: `streams` is no pattern/)
-    }))
-
-  it.effect("consumes nothing at all and is left alone", () =>
-    Effect.gen(function*() {
-      yield* append("/s", ...went(1))
-      yield* pass("1 minute")
-      assert.deepStrictEqual(yield* types("/s"), ["went"])
-    }).pipe(work(Processor.make("nothing", { state: Schema.Int, initial: 0, consumes: [] }).reduce({}).toLayer({}))))
 })

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Effect, Exit, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { AssertionError } from "node:assert"
-import { Cause } from "../../src/domain/Event.ts"
+import { ProcessorParked } from "../../src/domain/ControlEvent.ts"
+import { Cause, Offset } from "../../src/domain/Event.ts"
 import { EventType } from "../../src/domain/EventType.ts"
 import { Processor } from "../../src/processor/Processor.ts"
 import type { Processors } from "../../src/processor/Processors.ts"
@@ -64,6 +65,22 @@ describe("Scenario", () => {
       yield* once.when(ping).then({ state: { pings: 2 } })
       const next = empty.when(ping)
       for (let i = 0; i < 2; i++) yield* next.then({ state: { pings: 1 }, emitted: [pong] })
+    }))
+
+  it.effect("no hook runs for what the log says of its own processor", () =>
+    Effect.gen(function*() {
+      const Watching = Processor.make("watching", {
+        state: Schema.Int,
+        initial: 0,
+        consumes: [ProcessorParked],
+        emits: [Pong]
+      }).reduce({ "processor/parked": (seen) => seen + 1 })
+      const parked = (name: string) => ProcessorParked.make({ name, offset: Offset.make(1), error: "rain" })
+      const watching = Scenario.make(Watching, {
+        afterAppend: { "processor/parked": (_, { emit }) => emit(Pong.make({ to: "ada" })) }
+      })
+      yield* watching.when(parked("watching")).then({ state: 1, emitted: [] })
+      yield* watching.when(parked("another")).then({ state: 1, emitted: [pong] })
     }))
 
   it.effect("the hook runs for what happens, not for what was given", () =>

@@ -9,13 +9,6 @@ import type { Fenced, StreamError } from "../../domain/StreamError.ts"
 import type { Connection, Query } from "../Connection.ts"
 import * as Problem from "../Problem.ts"
 
-/** An object, from its fields as JSON text; those that are `undefined` are left out. */
-export const object = (fields: { readonly [name: string]: JsonText | undefined }): JsonText => {
-  const present = Object.entries(fields)
-    .flatMap(([name, text]) => text === undefined ? [] : `${JSON.stringify(name)}:${text}`)
-  return `{${present.join(",")}}`
-}
-
 export class Calling {
   /** The route of a processor. */
   static pathOf(processor: string, verb: string): string {

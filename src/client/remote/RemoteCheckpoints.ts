@@ -3,6 +3,7 @@ import { Effect, Option, Schema } from "effect"
 import * as Claim from "../../domain/Claim.ts"
 import type { JsonText } from "../../domain/EventText.ts"
 import * as Json from "../../domain/JsonText.ts"
+import { ProcessorSummary } from "../../domain/ProcessorState.ts"
 import type { StreamError } from "../../domain/StreamError.ts"
 import type { StreamPath } from "../../domain/StreamPath.ts"
 import { Checkpoints } from "../../log/Checkpoints.ts"
@@ -16,6 +17,7 @@ const decodeClaimed = answers(Schema.Struct({ epoch: Claim.Claimed.fields.epoch 
 const decodeMoved = answers(Claim.Moved)
 const decodeUndone = answers(Claim.Undone)
 const decodeOpened = answers(Claim.Opened)
+const decodeRegistered = answers(Schema.Array(ProcessorSummary))
 
 const never = Effect.die(new Error("Only the server itself answers this"))
 
@@ -78,8 +80,15 @@ export const make = (calling: Calling): Checkpoints["Service"] => {
         ),
         Effect.mapError(asFenced)
       ),
-    registered: never,
-    instances: () => never,
+    registered: calling.get("/api/processors", {}).pipe(
+      Effect.flatMap((text) => Effect.orDie(decodeRegistered(text))),
+      Effect.map((all) =>
+        all.map(({ name, owner, ...registration }) => ({ ...registration, processor: name, owner: owner ?? undefined }))
+      ),
+      Effect.mapError(asUnavailable)
+    ),
+    // States stay on the server: nothing of what runs here is folded twice to compare it.
+    instances: () => Effect.succeed([]),
     instancesOn: () => never,
     snapshot: () => never,
     change: () => never

@@ -15,7 +15,7 @@ import { Directory } from "../../log/Directory.ts"
 import { EventStore } from "../../log/EventStore.ts"
 import type { Appended, AppendRequest, Commit } from "../../log/EventStore.ts"
 import type { Calling } from "./Calling.ts"
-import { asUnavailable, object } from "./Calling.ts"
+import { asUnavailable } from "./Calling.ts"
 
 const { events: _, ...pageFields } = Claim.Page.fields
 const decodePage = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(Schema.Struct(pageFields))))
@@ -34,7 +34,7 @@ const answered = ({ appends }: Commit): number => appends[0]?.cause?.offset ?? 0
 
 const emitted = ({ cause, events, path }: AppendRequest): ReadonlyArray<JsonText> =>
   events.map(({ idempotencyKey, metadata, offset, payload, type }) =>
-    object({
+    Json.object({
       streamPath: JSON.stringify(path),
       type: JSON.stringify(type),
       payload,
@@ -46,13 +46,13 @@ const emitted = ({ cause, events, path }: AppendRequest): ReadonlyArray<JsonText
   )
 
 const cursor = ({ key, kind, value }: FiberCursor): JsonText =>
-  object({ kind: JSON.stringify(kind), key: JSON.stringify(key), value })
+  Json.object({ kind: JSON.stringify(kind), key: JSON.stringify(key), value })
 
 /** A commit as it is on the wire. */
 const encode = (commit: Commit): JsonText => {
   const { appends, checkpoint, cursors, lease } = commit
   const life = checkpoint?.life ?? cursors?.life
-  return object({
+  return Json.object({
     epoch: String(lease.epoch),
     // Where nothing is emitted the life alone names the instance.
     streamPath: JSON.stringify(appends[0]?.cause?.streamPath),

@@ -1,6 +1,7 @@
 /**
- * Tells a `Growth` here when streams grow at the server, from one tail of them all, which brings the events along. It
- * begins with what comes, each time that it is connected: what grew before is found by reading.
+ * Tells a `Growth` here when streams grow at the server, from one tail of them all, which brings the events along, and
+ * one of each stream above, which hears when they are deleted. Each begins with what comes, whenever it is connected:
+ * what grew before is found by reading.
  */
 import { Effect, Random, Schema, Stream } from "effect"
 import * as Control from "../../domain/ControlEvent.ts"
@@ -11,7 +12,7 @@ import { StreamPath } from "../../domain/StreamPath.ts"
 import * as Path from "../../domain/StreamPath.ts"
 import type { Growth } from "../../log/Growth.ts"
 import * as Backoff from "../Backoff.ts"
-import type { Connection } from "../Connection.ts"
+import type { Connection, Query } from "../Connection.ts"
 import * as SseFrame from "../SseFrame.ts"
 import { alive } from "../Tailing.ts"
 
@@ -48,20 +49,20 @@ const hear = (growth: Growth["Service"], frame: SseFrame.SseFrame): void => {
 
 const lost = (defect: unknown) => Effect.fail(new Unavailable({ reason: String(defect), retryAfterSeconds: 1 }))
 
-/** Follows streams, for ever. `types` none: all. */
-export const follow = (
+/** Follows one tail, for ever. */
+const followTail = (
   connection: Connection,
   growth: Growth["Service"],
-  prefix: StreamPath,
+  path: string,
+  from: Query,
   types: ReadonlyArray<string> | undefined
 ): Effect.Effect<never> => {
-  const path = `/api/streams${prefix === Path.root ? "" : prefix}/**`
-  const named = types === undefined ? undefined : [...new Set([...types, Control.ChildDeleted.type])]
-  const wanted = named?.some((type) => type.includes(",")) === true ? undefined : named?.join(",")
+  // A comma in a name leaves the choice to the reader.
+  const wanted = types?.some((type) => type.includes(",")) === true ? undefined : types?.join(",")
   return Effect.gen(function*() {
     let failures = 0
     const connected = Effect.gen(function*(): Effect.fn.Return<void, StreamError> {
-      const query = { after: "end", live: "true", types: wanted }
+      const query = { ...from, live: "true", types: wanted }
       const answer = yield* connection.send({ method: "GET", path, query, accept: "text/event-stream" })
       yield* Stream.runForEach(SseFrame.fromBytes(alive(answer)), (frame) =>
         Effect.sync(() => {
@@ -79,4 +80,24 @@ export const follow = (
       yield* Effect.sleep(Backoff.delay(failures, yield* Random.next, asked))
     }
   })
+}
+
+/** Follows a stream and all below it, for ever. `types` none: all. */
+export const follow = (
+  connection: Connection,
+  growth: Growth["Service"],
+  prefix: StreamPath,
+  types: ReadonlyArray<string> | undefined
+): Effect.Effect<void> => {
+  const deleted = Control.ChildDeleted.type
+  const below = followTail(
+    connection,
+    growth,
+    `/api/streams${prefix === Path.root ? "" : prefix}/**`,
+    { after: "end" },
+    types && [...new Set([...types, deleted])]
+  )
+  const above = Path.ancestors(prefix).map((path) =>
+    followTail(connection, growth, `/api/streams${path}`, { afterOffset: "end" }, [deleted]))
+  return Effect.all([below, ...above], { concurrency: "unbounded", discard: true })
 }

@@ -6,16 +6,19 @@ export default Effect.gen(function*() {
   const sql = yield* SqlClient
 
   // Writes instances in the revision that they must have, their snapshots and the cursors of their fibers. Returns by
-  // index those that had to exist and do not, and those that have changed: then the caller takes all of it back. A table
-  // without statistics must not be joined by reading all of it.
+  // index those that had to exist and do not, those that have changed, and those that must exist and would have too many
+  // cursors: then the caller takes all of it back. A table without statistics must not be joined by reading all of it.
   yield* sql`
     create function millstream.write_instances(
       p_asserted bigint[], p_asserted_processors text[],
       p_lives bigint[], p_processors text[], p_revisions bigint[], p_versions int[], p_done bigint[],
       p_instance_states text[], p_fibers text[], p_busy boolean[], p_parked bigint[], p_errors text[], p_kept boolean[],
       p_cursor_lives bigint[], p_cursor_processors text[], p_cursor_names text[], p_cursor_values text[],
-      out gone int[], out changed int[]
+      p_most_cursors bigint,
+      out gone int[], out changed int[], out crowded int[]
     ) language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
+    declare
+      v_grown bigint[];
     begin
       if p_asserted is not null then
         perform from millstream.instances i
@@ -55,20 +58,41 @@ export default Effect.gen(function*() {
             p(life, processor, version, done, state, kept)
           where p.kept and p.state is not null
           on conflict (stream_id, processor, version, "offset") do update set state = excluded.state;
+          delete from millstream.snapshots s
+          using (
+            select unnest(p_lives) as life, unnest(p_processors) as processor, unnest(p_versions) as version,
+              unnest(p_kept) as kept
+          ) p
+          where p.kept and s.stream_id = p.life and s.processor = p.processor and s.version <> p.version;
         end if;
       end if;
       if p_cursor_lives is not null then
-        insert into millstream.fiber_cursors (stream_id, processor, name, value)
-        select p.life, p.processor, p.name, p.value
-        from unnest(p_cursor_lives, p_cursor_processors, p_cursor_names, p_cursor_values) p(life, processor, name, value)
-        on conflict (stream_id, processor, name) do update set value = excluded.value;
+        with moved as (
+          insert into millstream.fiber_cursors as c (stream_id, processor, name, value)
+          select p.life, p.processor, p.name, p.value
+          from unnest(p_cursor_lives, p_cursor_processors, p_cursor_names, p_cursor_values) p(life, processor, name, value)
+          on conflict (stream_id, processor, name) do update set value = excluded.value
+          -- Where it is new there was no row to lock.
+          returning c.stream_id, c.xmax = 0 as is_new
+        )
+        select array_agg(m.stream_id) filter (where m.is_new) into v_grown from moved m;
+        if v_grown is not null then
+          select array_agg(p.place) into crowded
+          from (
+            select unnest(p_asserted) as life, unnest(p_asserted_processors) as processor,
+              generate_subscripts(p_asserted, 1) as place
+          ) p
+          where p.life = any(v_grown) and p_most_cursors < (
+            select count(*) from millstream.fiber_cursors c where c.stream_id = p.life and c.processor = p.processor
+          );
+        end if;
       end if;
     end $$`
 
   // Commits a group of which some is what owners of processors did: `append_events`, the leases that it rests on, and
   // what is written of instances, or nothing of all that. The last arrays are leases, instances that must exist,
   // instances that are written, in this revision, and fibers' cursors. Returns what is not as it must be by index:
-  // leases that have lapsed, instances that are gone or have changed.
+  // leases that have lapsed, instances that are gone, have changed or would have more cursors than they may.
   yield* sql`
     create function millstream.commit_events(
       p_writer bigint, p_batch bigint,
@@ -87,8 +111,9 @@ export default Effect.gen(function*() {
       p_lives bigint[], p_processors text[], p_revisions bigint[], p_versions int[], p_done bigint[],
       p_instance_states text[], p_fibers text[], p_busy boolean[], p_parked bigint[], p_errors text[], p_kept boolean[],
       p_cursor_lives bigint[], p_cursor_processors text[], p_cursor_names text[], p_cursor_values text[],
+      p_most_cursors bigint,
       out stale bigint[], out conflict boolean, out known text, out lost boolean, out new_ids bigint[],
-      out clock double precision, out lapsed int[], out gone int[], out changed int[]
+      out clock double precision, out lapsed int[], out gone int[], out changed int[], out crowded int[]
     ) language plpgsql as $$
     declare
       v_verdict millstream.verdict;
@@ -107,11 +132,11 @@ export default Effect.gen(function*() {
             select s.name, s.epoch from millstream.processors s where s.name = any(p_leases) order by s.name for key share
           ) l on l.name = p.name and l.epoch = p.epoch
           where l.name is null;
-          select w.gone, w.changed into gone, changed from millstream.write_instances(
+          select w.gone, w.changed, w.crowded into gone, changed, crowded from millstream.write_instances(
             p_asserted, p_asserted_processors, p_lives, p_processors, p_revisions, p_versions, p_done, p_instance_states,
             p_fibers, p_busy, p_parked, p_errors, p_kept, p_cursor_lives, p_cursor_processors, p_cursor_names,
-            p_cursor_values) w;
-          if coalesce(lapsed, gone, changed) is not null then
+            p_cursor_values, p_most_cursors) w;
+          if coalesce(lapsed, gone, changed, crowded) is not null then
             raise exception using errcode = 'MS002';
           end if;
         end if;

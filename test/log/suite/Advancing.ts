@@ -5,7 +5,7 @@ import { Checkpoints } from "../../../src/log/Checkpoints.ts"
 import { EventStore } from "../../../src/log/EventStore.ts"
 import { append, below, breakerOff, event, events, fresh } from "./Fixture.ts"
 import type { It } from "./Working.ts"
-import { advance, checkpoint, commit, opened, undone, working } from "./Working.ts"
+import { advance, checkpoint, claimed, commit, opened, undone, working } from "./Working.ts"
 
 export const advancing = (it: It): void => {
   it.effect("what is consumed is noted at its stream, once; the rest is passed", () =>
@@ -87,13 +87,14 @@ export const advancing = (it: It): void => {
       const checkpoints = yield* Checkpoints
       const top = fresh()
       const [a, b] = [below(top, "a"), below(top, "b")]
-      const lease = yield* working(top, { streams: `${a}/**` })
+      let lease = yield* working(top, { streams: `${a}/**` })
       yield* append(a, event("ping"))
       yield* append(b, event("ping"))
       assert.isTrue(Option.isNone(yield* checkpoints.open(lease, b)))
       const [registered] = (yield* checkpoints.registered).filter(({ processor }) => processor === lease.processor)
       if (registered === undefined) return assert.fail("the processor is not known")
       yield* checkpoints.register({ ...registered, streams: `${top}/**` })
+      lease = yield* claimed(registered.processor)
       yield* append(a, event("ping"))
       yield* append(b, event("ping"))
       assert.deepStrictEqual((yield* advance(lease)).paths, [a, b])
@@ -101,10 +102,68 @@ export const advancing = (it: It): void => {
       assert.deepInclude(yield* opened(lease, b), { hooksAfter: 2 })
       // A star at the end covers no more than before, and moves nothing.
       yield* checkpoints.register({ ...registered, streams: `${a}/**` })
+      lease = yield* claimed(registered.processor)
       yield* append(below(a, "new"), event("ping"))
       yield* append(below(b, "new"), event("ping"))
       assert.deepStrictEqual((yield* advance(lease)).paths, [below(a, "new")])
       assert.deepInclude(yield* opened(lease, below(a, "new")), { hooksAfter: 0 })
+    }))
+
+  it.effect("what a changed pattern covers no more is neither opened nor undone, in whatever version", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const top = fresh()
+      const [a, b] = [below(top, "a"), below(top, "b")]
+      let lease = yield* working(top)
+      const { processor } = lease
+      for (const path of [a, b]) yield* append(path, event("ping"))
+      assert.deepStrictEqual((yield* advance(lease)).paths, [a, b])
+      lease = yield* working(top, { processor, streams: `${a}/**` })
+      assert.deepStrictEqual(yield* undone(lease), [a])
+      assert.isTrue(Option.isNone(yield* checkpoints.open(lease, b)))
+      lease = yield* working(top, { processor, streams: `${a}/**`, version: 2 })
+      assert.deepStrictEqual(yield* undone(lease), [a])
+      lease = yield* working(top, { processor })
+      assert.deepStrictEqual(yield* undone(lease), [a, b])
+    }))
+
+  it.effect("what came while the pattern did not cover a stream runs no hooks when it comes back", () =>
+    Effect.gen(function*() {
+      const top = fresh()
+      const [a, b, c] = [below(top, "a"), below(top, "b"), below(top, "c")]
+      let lease = yield* working(top)
+      const { processor } = lease
+      for (const path of [a, b]) yield* append(path, event("ping"))
+      yield* advance(lease)
+      for (const path of [a, b]) yield* commit(lease, { checkpoint: checkpoint(yield* opened(lease, path)) })
+      lease = yield* working(top, { processor, streams: `${a}/**` })
+      for (const path of [a, b, c]) yield* append(path, event("ping"))
+      assert.deepStrictEqual((yield* advance(lease)).paths, [a])
+      lease = yield* working(top, { processor })
+      // Opened before the cursor comes, and behind it.
+      assert.deepInclude(yield* opened(lease, b), { offset: 2, head: 3, hooksAfter: 3 })
+      for (const path of [a, b, c]) yield* append(path, event("ping"))
+      assert.deepStrictEqual((yield* advance(lease)).paths, [a, b, c])
+      assert.deepInclude(yield* opened(lease, a), { offset: 2, hooksAfter: 0 })
+      assert.deepInclude(yield* opened(lease, b), { offset: 2, head: 4, hooksAfter: 3 })
+      assert.deepInclude(yield* opened(lease, c), { offset: 0, hooksAfter: 2 })
+    }))
+
+  it.effect("what the cursor meets on a stream that is covered again counts from the return too", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const top = fresh()
+      const path = below(top, "a")
+      let lease = yield* working(top)
+      const { processor } = lease
+      yield* append(path, event("ping"))
+      yield* advance(lease)
+      lease = yield* working(top, { processor, streams: below(top, "b") })
+      yield* append(path, event("ping"))
+      lease = yield* working(top, { processor })
+      yield* append(path, event("ping"))
+      assert.deepStrictEqual((yield* advance(lease)).paths, [path])
+      assert.deepInclude((yield* checkpoints.instancesOn(path)).get(lease.processor), { hooksAfter: 3, head: 4 })
     }))
 
   it.effect("it goes on where it was, some thousand events at a time", () =>

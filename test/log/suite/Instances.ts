@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { Checkpoints } from "../../../src/log/Checkpoints.ts"
 import { EventStore } from "../../../src/log/EventStore.ts"
+import { maxCursors } from "../../../src/log/FiberCursors.ts"
 import { append, below, event, fresh, outline } from "./Fixture.ts"
 import type { It } from "./Working.ts"
 import { advance, checkpoint, claimed, commit, opened, refusal, registration, undone, working } from "./Working.ts"
@@ -43,6 +44,8 @@ export const instances = (it: It): void => {
       assert.deepStrictEqual(yield* checkpoints.instances(lease.processor, ""), [expected])
       assert.deepStrictEqual((yield* checkpoints.instancesOn(path)).get(lease.processor), expected)
       assert.deepStrictEqual(yield* checkpoints.instances(lease.processor, path), [])
+      assert.deepStrictEqual(yield* checkpoints.instances(lease.processor, "", 1), [expected])
+      assert.deepStrictEqual(yield* checkpoints.instances(lease.processor, "", 0), [])
       assert.strictEqual((yield* checkpoints.instancesOn(fresh())).size, 0)
     }))
 
@@ -76,7 +79,7 @@ export const instances = (it: It): void => {
       const checkpoints = yield* Checkpoints
       const first = registration(top)
       yield* checkpoints.register(first)
-      const lease = yield* claimed(first.processor)
+      let lease = yield* claimed(first.processor)
       yield* append(path, event("ping"))
       yield* append(parked, event("ping"))
       yield* commit(lease, { checkpoint: checkpoint(yield* opened(lease, path)) })
@@ -84,6 +87,7 @@ export const instances = (it: It): void => {
       yield* commit(lease, { checkpoint: checkpoint(waiting, { parked: { offset: 2, error: "no" } }) })
       assert.deepStrictEqual(yield* undone(lease), [])
       yield* checkpoints.register({ ...first, version: 2 })
+      lease = yield* claimed(first.processor)
       assert.deepStrictEqual(yield* undone(lease), [path])
       assert.deepStrictEqual(yield* checkpoints.undone(first.processor, path), [])
       yield* commit(lease, { checkpoint: checkpoint(yield* opened(lease, path), { version: 2 }) })
@@ -156,6 +160,24 @@ export const instances = (it: It): void => {
       assert.strictEqual(yield* refusal(lease, { appends: [{ path, events: [event("pong")] }], cursors: stale }), "Fenced instance")
     }))
 
+  it.effect("an instance keeps so many cursors and no more; those that it has still move", () =>
+    Effect.gen(function*() {
+      const path = fresh()
+      const lease = yield* working(path)
+      yield* append(path, event("ping"))
+      const { life } = yield* opened(lease, path)
+      const values = Array.from({ length: maxCursors }, (_, i) => ({ kind: "a", key: String(i), value: "1" }))
+      yield* commit(lease, { cursors: { life, values } })
+      const appends = [{ path, events: [event("pong")] }]
+      const more = { appends, cursors: { life, values: [{ kind: "a", key: "more", value: "1" }] } }
+      assert.strictEqual(yield* refusal(lease, more), "InvalidEvent")
+      assert.deepStrictEqual(yield* outline(path), ["1 stream/initialized", "2 ping"])
+      yield* commit(lease, { appends, cursors: { life, values: [{ kind: "a", key: "7", value: "2" }] } })
+      const { cursors } = yield* opened(lease, path)
+      assert.lengthOf(cursors, maxCursors)
+      assert.deepStrictEqual(cursors.filter(({ value }) => value === "2").map(({ key }) => key), ["7"])
+    }))
+
   it.effect("any text may be a fiber's key, or an error", () =>
     Effect.gen(function*() {
       const path = fresh()
@@ -171,7 +193,7 @@ export const instances = (it: It): void => {
       assert.sameDeepMembers([...after.cursors], values)
     }))
 
-  it.effect("states that are kept are found again by version and offset", () =>
+  it.effect("states that are kept are found again by offset, until one of another version is kept", () =>
     Effect.gen(function*() {
       const checkpoints = yield* Checkpoints
       const path = fresh()
@@ -183,14 +205,17 @@ export const instances = (it: It): void => {
       yield* write(0, 1, true)
       yield* write(1, 2, false)
       yield* write(2, 3, true)
-      yield* write(3, 3, true, 2)
       const at = (offset: number, version = 1) =>
         Effect.map(checkpoints.snapshot(lease.processor, version, instance.life, offset), Option.getOrUndefined)
       assert.isUndefined(yield* at(0))
       assert.deepStrictEqual(yield* at(1), { offset: 1, state: "0" })
       assert.deepStrictEqual(yield* at(2), { offset: 1, state: "0" })
       assert.deepStrictEqual(yield* at(99), { offset: 3, state: "2" })
-      assert.deepStrictEqual(yield* at(3, 2), { offset: 3, state: "3" })
+      yield* write(3, 4, false, 2)
+      assert.deepStrictEqual(yield* at(99), { offset: 3, state: "2" })
+      yield* write(4, 3, true, 2)
+      assert.isUndefined(yield* at(99))
+      assert.deepStrictEqual(yield* at(3, 2), { offset: 3, state: "4" })
       assert.isUndefined(yield* at(2, 2))
     }))
 

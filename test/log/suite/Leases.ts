@@ -29,6 +29,24 @@ export const leases = (it: It): void => {
       })
     }))
 
+  it.effect("another definition ends the lease, and the same one does not", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const top = fresh()
+      const first = registration(top)
+      for (const other of [{ version: 2 }, { consumes: ["ping", "pong"] }, { streams: `${top}/*` }]) {
+        yield* checkpoints.register(first)
+        const lease = yield* claimed(first.processor)
+        yield* checkpoints.register(first)
+        yield* checkpoints.advance(lease)
+        yield* checkpoints.register({ ...first, ...other })
+        assert.deepStrictEqual(
+          yield* Effect.flip(checkpoints.advance(lease)),
+          new Fenced({ processor: first.processor, lost: "lease" })
+        )
+      }
+    }))
+
   it.effect("a lease is one owner's until it runs out or is given back; renewing keeps its epoch", () =>
     Effect.gen(function*() {
       const checkpoints = yield* Checkpoints
@@ -64,6 +82,23 @@ export const leases = (it: It): void => {
       const [taken, ...none] = others.flatMap((claim) => Option.isSome(claim) ? [claim.value] : [])
       assert.deepStrictEqual([taken, none], [{ processor, epoch: short.epoch + 1n }, []])
       assert.isTrue(Option.isNone(yield* checkpoints.claim(processor, "me", leaseMillis)))
+    }))
+
+  it.effect("a lease is nobody's whose version is not the registered one, not even to renew it", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const first = registration(fresh())
+      const { processor } = first
+      const claim = (owner: string, version?: number) => checkpoints.claim(processor, owner, leaseMillis, { version })
+      yield* checkpoints.register(first)
+      assert.isTrue(Option.isNone(yield* claim("me", 2)))
+      assert.isTrue(Option.isSome(yield* claim("me", 1)))
+      yield* checkpoints.register({ ...first, version: 2 })
+      assert.isTrue(Option.isNone(yield* claim("me", 1)))
+      const taken = yield* claim("you", 2)
+      assert.isTrue(Option.isSome(taken))
+      assert.isTrue(Option.isNone(yield* claim("you", 1)))
+      assert.deepStrictEqual(yield* claim("you"), taken)
     }))
 
   it.effect("one that nobody took may be renewed after it ran out", () =>

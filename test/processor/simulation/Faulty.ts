@@ -14,8 +14,9 @@ import type { Process } from "./Process.ts"
 type Fate = "on" | "late" | "away" | "dead" | "frozen"
 
 /** What befalls a process at a call, by chance in thousandths. */
-const fateOf = ({ world: { fortune, isCalm, random } }: Process): Fate => {
+const fateOf = ({ world: { awayUntil, fortune, isCalm, random, time } }: Process): Fate => {
   if (isCalm) return "on"
+  if (time.now < awayUntil) return "away"
   const number = random.whole(1, 1_000)
   if (number <= fortune.dead) return "dead"
   if (number <= fortune.dead + fortune.frozen) return "frozen"
@@ -47,7 +48,7 @@ const gate = (process: Process): Effect.Effect<void, Unavailable> =>
 
 /** The same within a hook or a fiber. */
 export const pass = (process: Process): Effect.Effect<void, Model.Failed> =>
-  Effect.mapError(gate(process), ({ message }) => new Model.Failed({ message }))
+  Effect.mapError(gate(process), () => new Model.Failed({ message: "no luck" }))
 
 /** Does what a call asks for in one turn; its answer may be lost. */
 const faulty = <A, E>(process: Process, call: () => Exit.Exit<A, E>): Effect.Effect<A, E | Unavailable> =>

@@ -16,6 +16,7 @@ export const judge = (world: World): void => {
     judgeCounted(world, life)
     judgeEchoed(life)
     judgeJobs(world, life)
+    judgeParked(life)
   }
 }
 
@@ -131,14 +132,14 @@ const judgeEchoed = (life: Life): void => {
 
 /** What is to be recorded once is, and what the state still asks for and does not run has been. */
 const judgeJobs = (world: World, life: Life): void => {
+  if (life.path === Model.copies) return
   const done = new Set<string>()
   const steps = new Map<string, number>()
   for (const { event } of life.events) {
     const stepped = Option.getOrUndefined(Model.JobStepped.decode(event))?.payload
     if (stepped !== undefined) {
       const last = steps.get(stepped.key) ?? 0
-      // A fiber that did not hear that its step was recorded takes it again.
-      if (stepped.step <= last && (world.fortune.away === 0 || stepped.step < last)) {
+      if (stepped.step <= last) {
         throw new Violation("fibers", `${stepped.key} took step ${stepped.step} after ${last} on ${life.path}`)
       }
       steps.set(stepped.key, stepped.step)
@@ -148,10 +149,36 @@ const judgeJobs = (world: World, life: Life): void => {
     if (done.has(fact)) throw new Violation("fibers", `${fact} was recorded twice on ${life.path}`)
     done.add(fact)
   }
+  judgeCopied(world, life, done)
   const jobs = Model.named("jobs")
   if (life.isOver || !world.instancesOn(life.path).has(jobs.name)) return
   for (const [key, job] of Model.jobsOf(world.journal.steps(jobs, life).at(-1)?.state)) {
     const fact = JSON.stringify({ key, job })
     if (!job.endless && !done.has(fact)) throw new Violation("fibers", `${fact} was never recorded on ${life.path}`)
+  }
+}
+
+/** What a job has done is told once on the stream of all, whatever the jobs of other streams tell there. */
+const judgeCopied = (world: World, life: Life, done: ReadonlySet<string>): void => {
+  const born = life.events[0]?.event.offset ?? 1
+  const head = life.events.at(-1)?.event.offset ?? born
+  const told = world.journal.lives.filter(({ path }) => path === Model.copies).flatMap(({ events }) =>
+    events.flatMap(({ event: { cause, payload, type } }) => {
+      const isOfLife = cause?.streamPath === life.path && cause.offset >= born && cause.offset <= head
+      return type === Model.JobDone.type && isOfLife ? [JSON.stringify(payload)] : []
+    })
+  )
+  for (const fact of new Set([...done, ...told])) {
+    const times = told.filter((each) => each === fact).length
+    if (times !== 1) throw new Violation("fibers", `${fact} of ${life.path} is told ${times} times on ${Model.copies}`)
+  }
+}
+
+/** Nobody has to wait for a person because the log was away. */
+const judgeParked = (life: Life): void => {
+  for (const { event } of life.events) {
+    const error = Option.getOrUndefined(Control.ProcessorParked.decode(event))?.payload.error
+    if (error?.startsWith("Unavailable") !== true) continue
+    throw new Violation("liveness", `the event at ${event.offset} of ${life.path} says that one is parked: ${error}`)
   }
 }

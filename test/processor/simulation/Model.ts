@@ -47,7 +47,7 @@ export const Counted = EventType.make(
 export const Copied = EventType.make("copied", Schema.Struct({ attempt: Schema.Int, of: Schema.Int, from: Schema.String }))
 export const Echoed = EventType.make("echoed", Schema.Struct({ of: Schema.Int, count: Schema.Int }))
 
-/** Where copies go. */
+/** Where copies go, and what jobs of all streams have done. */
 export const copies = "/copies"
 
 const Counter = Processor.make("counter", {
@@ -137,6 +137,7 @@ const layer = Layer.mergeAll(
               yield* moveCursor(yield* step)
               yield* Effect.sleep(2_000)
             }
+            yield* append(JobDone.make({ key, job }), { once: "copied", streamPath: copies })
             yield* append(JobDone.make({ key, job }), { once: "done" })
           }))
         })

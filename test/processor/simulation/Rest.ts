@@ -81,6 +81,7 @@ const isPaused = (life: Life): boolean =>
 const undone = (world: World, processor: Any, life: Life): Violation | undefined => {
   const { name } = processor
   const { path } = life
+  if (world.registeredAt(name) === Number.POSITIVE_INFINITY) return new Violation("liveness", `${name} is not registered`)
   const steps = world.journal.steps(processor, life)
   const instance = world.instancesOn(path).get(name)
   const last = life.events[steps.findLastIndex(({ outcome }) => outcome !== "Passed")]

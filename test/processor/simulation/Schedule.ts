@@ -25,7 +25,7 @@ export type Action =
   | { readonly _tag: "Change"; readonly stream: string; readonly processor: string; readonly change: Change }
   /** To upgrade is to stop, and to start with the next version of each definition. */
   | { readonly _tag: "Kill" | "Freeze" | "Stop" | "Upgrade"; readonly slot: number }
-  | { readonly _tag: "Wait"; readonly millis: number }
+  | { readonly _tag: "Wait" | "Outage"; readonly millis: number }
   | { readonly _tag: "Steps"; readonly count: number }
 
 export interface Schedule {
@@ -71,6 +71,8 @@ const weighted: ReadonlyArray<readonly [number, fc.Arbitrary<Action>]> = [
     })
   ],
   [2, fc.record({ _tag: fc.constantFrom("Kill", "Freeze", "Freeze", "Stop", "Upgrade"), slot })],
+  // Shorter than a lease holds: whoever loses that stops all that would have to wait.
+  [1, fc.record({ _tag: fc.constant("Outage"), millis: fc.integer({ min: 100, max: 2_500 }) })],
   // The longest lets instances fall asleep.
   [3, fc.record({ _tag: fc.constant("Wait"), millis: fc.oneof(fc.integer({ min: 1, max: 4_000 }), fc.constant(13_000)) })],
   [6, fc.record({ _tag: fc.constant("Steps"), count: fc.integer({ min: 1, max: 60 }) })]
@@ -151,6 +153,9 @@ const act = (world: World, action: Action): void => {
       return world.slots[action.slot]?.stop()
     case "Wait":
       return world.time.pass(action.millis)
+    case "Outage":
+      world.awayUntil = world.time.now + action.millis
+      return
     case "Steps":
       return world.time.steps(action.count)
   }

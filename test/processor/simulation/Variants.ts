@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Event } from "../../../src/domain/Event.ts"
+import type { Proposed } from "../../../src/domain/EventText.ts"
 import type { AppendError, Fenced } from "../../../src/domain/StreamError.ts"
 import type { Appended, Commit } from "../../../src/log/EventStore.ts"
 import type { Asked, Folding } from "../../../src/processor/Folding.ts"
@@ -53,6 +54,11 @@ const asking = (processor: Any, change: (asked: Asked) => Asked): Any =>
     asked: () => new Map([...folding.asked()].map(([name, asked]) => [name, change(asked)]))
   }))
 
+const withoutOwnKey = (event: Proposed): Proposed => {
+  const { idempotencyKey, ...rest } = event
+  return idempotencyKey?.startsWith("fiber/") === true ? rest : event
+}
+
 /** A variant that must be found, by one of these. */
 export interface Broken extends Variant {
   readonly caught: ReadonlyArray<Invariant>
@@ -96,7 +102,7 @@ export const broken: { readonly [name: string]: Broken } = {
     }
   },
   "hook before fold": {
-    caught: ["state"],
+    caught: ["state", "fibers"],
     processor: (processor) =>
       folding(processor, (folding) => {
         let pending: Event | undefined
@@ -108,6 +114,32 @@ export const broken: { readonly [name: string]: Broken } = {
             pending = event
             return processor.fold({ state: folding.state() }).step(event)
           }
+        }
+      })
+  },
+  "fiber's append without a key of its own": {
+    caught: ["fibers"],
+    commit: (commit, { land }) => {
+      const appends = commit.appends.map((append) => ({ ...append, events: append.events.map(withoutOwnKey) }))
+      return land(commit, { ...commit, appends })
+    }
+  },
+  "once for all streams": {
+    caught: ["fibers"],
+    processor: (processor) =>
+      asking(processor, (asked) => {
+        const { input, key, kind, run } = asked
+        return run === undefined ? asked : {
+          ...asked,
+          run: (tools) =>
+            run({
+              ...tools,
+              append: (event, { once, ...options } = {}) =>
+                tools.append(
+                  once === undefined ? event : { ...event, idempotencyKey: JSON.stringify([kind, key, input, once]) },
+                  options
+                )
+            })
         }
       })
   },

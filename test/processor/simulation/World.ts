@@ -52,6 +52,8 @@ export class World {
   attempts = 0
   /** Of the definitions that a process runs that is started now. */
   version = 1
+  /** Until when the log is away for all. */
+  awayUntil = 0
   /** Whether nothing befalls anyone any more. */
   isCalm = false
   violation: Violation | undefined

@@ -1,0 +1,45 @@
+/** An instance in memory: what is known of it, and how it is written. */
+import type { StreamPath } from "../domain/StreamPath.ts"
+import type { Checkpoint, Instance, Snapshot } from "./Checkpoints.ts"
+import type { Cursor } from "./EventStore.ts"
+
+/** An instance, the last consumed event that the cursor has passed, and the states that were kept. */
+export interface Row {
+  instance: Omit<Instance, "head">
+  noted: number
+  snapshots: Array<{ readonly version: number; readonly kept: Snapshot }>
+  /** The pattern by which its hooks were told to begin. */
+  coverage: Coverage | undefined
+}
+
+/** A pattern, and from where on it counted, up to where the next one begins. */
+export interface Coverage {
+  readonly streams: string
+  readonly matches: (path: StreamPath) => boolean
+  readonly from: Cursor
+}
+
+/** Whether it has something to do. */
+export const isUndone = ({ instance, noted }: Row): boolean =>
+  instance.parked === undefined && (noted > instance.offset || instance.busy || instance.state === undefined)
+
+export const write = (row: Row, { keep, ...checkpoint }: Checkpoint): void => {
+  const { hooksAfter, offset: before } = row.instance
+  const { offset, state, version } = checkpoint
+  row.instance = {
+    ...row.instance,
+    ...checkpoint,
+    revision: checkpoint.revision + 1,
+    // Where a state is folded anew, what hooks have done stays done.
+    hooksAfter: offset < before ? Math.max(hooksAfter, before) : hooksAfter
+  }
+  if (keep && state !== undefined) {
+    row.snapshots = [...row.snapshots.filter((each) => each.version === version), { version, kept: { offset, state } }]
+  }
+}
+
+/** Its cursors once some have moved. */
+export const movedOf = ({ instance }: Row, moved: Instance["cursors"]): Instance["cursors"] =>
+  moved.length === 0 ? instance.cursors : [
+    ...new Map([...instance.cursors, ...moved].map((each) => [JSON.stringify([each.kind, each.key]), each])).values()
+  ]

@@ -1,0 +1,368 @@
+/**
+ * The course of an instance through the events of its stream: each is folded, what happens after it runs, and the
+ * fibers are kept running that the state calls for.
+ */
+import { Cause, Clock, Deferred, Effect, Exit } from "effect"
+import type { Scope } from "effect"
+import * as Control from "../domain/ControlEvent.ts"
+import type { Event } from "../domain/Event.ts"
+import { Offset } from "../domain/Event.ts"
+import * as EventText from "../domain/EventText.ts"
+import type { Fenced, Unavailable } from "../domain/StreamError.ts"
+import type { Instance as Stored } from "../log/Checkpoints.ts"
+import type { AppendRequest, Page } from "../log/EventStore.ts"
+import { Tail } from "../log/Tail.ts"
+import * as Emission from "./Emission.ts"
+import { describe } from "./ErrorText.ts"
+import * as FiberRecords from "./FiberRecords.ts"
+import type { Folding, Frozen, Step } from "./Folding.ts"
+import type { Beginning, Ended, Options, View } from "./Instance.ts"
+import { changes, typesOf } from "./Instance.ts"
+import type { Rejected, Standing, Unfit } from "./Outbox.ts"
+import { Outbox } from "./Outbox.ts"
+import * as Reaction from "./Reaction.ts"
+import { RunningFibers } from "./RunningFibers.ts"
+
+/** Events that are folded before others get their turn: some milliseconds. */
+const foldedInTurn = 256
+/** Under steady traffic the fibers are compared with the state this often, in nanoseconds. */
+const compareEvery = 100_000_000n
+
+/** What ends the ordinary course of an instance. */
+interface Stop {
+  readonly _tag: "Stop"
+  readonly ended: Ended
+}
+
+/** A hook or the reducer has failed for good at an event. */
+interface Park {
+  readonly _tag: "Park"
+  readonly offset: number
+  readonly error: string
+}
+
+export class Course {
+  private readonly options: Options
+  private readonly stored: Stored
+  private readonly outbox: Outbox
+  private readonly fibers: RunningFibers
+  private readonly tail: Tail
+  private readonly folding: Folding
+  private readonly skipped: ReadonlySet<number>
+  private readonly fenced = Deferred.makeUnsafe<never, Fenced>()
+  /** Hooks run behind this one. */
+  private readonly hooksAfter: number
+  private readonly hasFibers: boolean
+  private records: FiberRecords.FiberRecords = FiberRecords.none
+  /** How fibers had ended before the state was folded anew. */
+  private endedBefore: FiberRecords.FiberRecords | undefined
+  /** The instance behind the last event that is through. */
+  private standing: Standing & { readonly state: Frozen }
+  private compared = 0n
+  private isPaused: boolean
+  /** Whether it waits for its stream, and how many steps of it there were. */
+  private isCaughtUp = false
+  private isWaiting = false
+  private steps = 0
+  /** Pauses up to here are known from the stream itself. */
+  private readonly pausesAfter: number
+
+  constructor(
+    options: Options,
+    stored: Stored,
+    begin: Beginning,
+    scope: Scope.Scope,
+    stream: { readonly isPaused: boolean; readonly offset: number }
+  ) {
+    const { growth, lease, path, processor, store } = options
+    this.options = options
+    this.stored = stored
+    this.isPaused = stream.isPaused
+    this.pausesAfter = stream.offset
+    this.skipped = new Set(stored.skipped)
+    this.hooksAfter = Math.max(stored.hooksAfter, stored.offset)
+    this.folding = begin.folding
+    this.hasFibers = processor.kinds.length > 0
+    if (begin.isAnew) this.endedBefore = begin.fibers
+    else this.records = begin.fibers
+    this.standing = { offset: begin.offset, state: this.folding.freeze(), fibers: this.records }
+    this.outbox = new Outbox({
+      store,
+      growth,
+      lease,
+      instance: { life: stored.life, revision: stored.revision, version: processor.version },
+      // Until the state is folded anew as far as it was, only what had been done is written.
+      standing: begin.isAnew
+        ? { offset: stored.offset, state: undefined, fibers: begin.fibers }
+        : this.standing,
+      onWaiting: (isWaiting) => {
+        options.status.now = isWaiting ? "waiting" : this.isCaughtUp ? "caught-up" : "folding"
+        return options.onStarted
+      }
+    })
+    this.fibers = new RunningFibers(scope, {
+      store,
+      lease,
+      path,
+      life: stored.life,
+      retry: options.retry,
+      maxHops: options.maxHops,
+      cursors: stored.cursors,
+      onEnded: (name, input, exit) => this.ended(name, input, exit),
+      onFenced: (error) => {
+        Deferred.doneUnsafe(this.fenced, Exit.fail(error))
+      }
+    })
+    this.tail = new Tail(store, growth, path, {
+      after: begin.offset,
+      types: typesOf(processor),
+      life: stored.life,
+      live: true,
+      again: true
+    })
+  }
+
+  /** Until it has nothing to do. */
+  readonly run: Effect.Effect<Ended, Fenced | Unavailable> = Effect.suspend(() =>
+    Effect.raceAllFirst([this.loop, this.outbox.run, this.idleness, Deferred.await(this.fenced)]).pipe(
+      Effect.catchTags({
+        Rejected: ({ reason, unit }) => this.park({ _tag: "Park", offset: unit.offset, error: describe(reason) }),
+        Unfit: () => this.reopenStrictly,
+        Stop: ({ ended }) => Effect.succeed(ended)
+      }),
+      Effect.ensuring(Effect.sync(() => this.tail.close()))
+    )
+  )
+
+  /** From what is written, judging each state: so the event is found that made the first one that does not fit. */
+  private readonly reopenStrictly: Effect.Effect<Ended> = Effect.sync(() => {
+    this.options.status.isStrict = true
+    return "changed"
+  })
+
+  private readonly loop: Effect.Effect<Ended, Stop | Fenced | Rejected | Unfit | Unavailable> = Effect.suspend(() =>
+    Effect.catchTag(this.course, "Park", (park) =>
+      // What came before is written first, by the outbox, which goes on meanwhile.
+      Effect.andThen(this.outbox.flushed, this.park(park)))
+  )
+
+  private readonly course: Effect.Effect<never, Stop | Park | Unavailable> = Effect.gen({ self: this }, function*() {
+    this.options.status.now = "folding"
+    while (true) {
+      const step = yield* this.next
+      this.steps += 1
+      if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "gone" })
+      if (step._tag === "Events") yield* this.take(step.page)
+      if (step._tag === "CaughtUp") this.pass(step.offset)
+      this.isCaughtUp = step._tag !== "Events" || step.page.last >= step.page.head
+      this.options.status.view = this.view
+      if (this.isCaughtUp) yield* this.catchUp
+      // Behind the head that it met: in history the state asks for work that was called off since.
+      const isDue = step._tag === "Events" && step.page.last >= this.stored.head &&
+        (yield* Clock.monotonicTimeNanos) - this.compared > compareEvery
+      if (this.isCaughtUp || isDue) yield* this.compare
+    }
+  })
+
+  private readonly next = Effect.suspend(() => {
+    this.isWaiting = this.isCaughtUp
+    this.options.onLook()
+    return Effect.map(this.tail.next, (step) => {
+      this.isWaiting = false
+      return step
+    })
+  })
+
+  /** Ends an instance that waits for its stream and has nothing else to do. */
+  private readonly idleness: Effect.Effect<never, Stop> = Effect.gen({ self: this }, function*() {
+    while (true) {
+      const { steps } = this
+      yield* Effect.sleep(this.options.idleTime())
+      const isIdle = () => this.isWaiting && this.steps === steps && !FiberRecords.isBusy(this.records)
+      if (!isIdle()) continue
+      yield* this.outbox.flushed
+      if (isIdle()) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "idle" })
+    }
+  })
+
+  private readonly catchUp = Effect.suspend(() => {
+    const { onStarted, status } = this.options
+    if (status.now === "folding" || status.now === "retrying") status.now = "caught-up"
+    return onStarted
+  })
+
+  private take(page: Page): Effect.Effect<void, Stop | Park> {
+    return Effect.gen({ self: this }, function*() {
+      for (const line of page.lines) {
+        const event = EventText.decode(line)
+        if (this.notices(event)) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "changed" })
+        if (event.offset > this.stored.offset) this.keepEnded()
+        const step = this.step(event)
+        if (step._tag === "Park") return yield* Effect.fail(step)
+        // What is only folded costs no effect: histories are long.
+        const reaction = this.follow(event, step)
+        if (reaction !== undefined) yield* reaction
+        else if (event.offset % foldedInTurn === 0) yield* Effect.yieldNow
+      }
+      this.pass(page.last)
+    })
+  }
+
+  /** Moves the position past what is not consumed. */
+  private pass(last: number): void {
+    this.stand(Math.max(last, this.standing.offset))
+    if (last < this.stored.offset) return
+    this.keepEnded()
+    const { offset, state } = this.outbox.written
+    if (last > offset || state === undefined) this.outbox.add({ ...this.standing, appends: [], isLazy: true })
+  }
+
+  private readonly view = (): View => ({
+    offset: this.standing.offset,
+    state: this.standing.state.text(),
+    fibers: [...this.standing.fibers].map(([name, record]) => ({
+      ...record,
+      status: record.ended === undefined
+        ? this.fibers.running.get(name)?.isRetrying === true ? "retrying" : "running"
+        : record.ended._tag === "Done"
+        ? "done"
+        : "parked"
+    }))
+  })
+
+  /** The instance behind an event. */
+  private stand(offset: number): Standing & { readonly state: Frozen } {
+    this.standing = { offset, state: this.folding.freeze(), fibers: this.records }
+    this.options.status.offset = offset
+    return this.standing
+  }
+
+  /** Once the state is folded anew as far as it was, what had ended there stays ended. */
+  private keepEnded(): void {
+    if (this.endedBefore === undefined) return
+    this.records = FiberRecords.keepEnded(this.records, this.endedBefore)
+    this.endedBefore = undefined
+    this.stand(this.standing.offset)
+  }
+
+  /** Whether an event says that this instance was changed by a person; pauses are noted. */
+  private notices(event: Event): boolean {
+    if (event.offset > this.pausesAfter) {
+      if (event.type === Control.Paused.type) this.isPaused = true
+      if (event.type === Control.Resumed.type) this.isPaused = false
+    }
+    return event.offset > this.stored.head && changes.includes(event.type) &&
+      Emission.isAbout(event, this.options.processor.name)
+  }
+
+  private step(event: Event): Step | Park {
+    const isSkipped = this.skipped.has(event.offset)
+    try {
+      const step = this.folding.step(event, isSkipped || this.options.status.isStrict)
+      if (step._tag === "Folded" && this.hasFibers) {
+        this.records = FiberRecords.follow(this.records, this.folding.asked(), event)
+      }
+      return step
+    } catch (error) {
+      return isSkipped
+        ? { _tag: "Passed" }
+        : { _tag: "Park", offset: event.offset, error: `The definition threw: ${describe(error)}` }
+    }
+  }
+
+  /** Takes note of a folded event; what is to be done about it, where something is. */
+  private follow(event: Event, step: Step): Effect.Effect<void, Park> | undefined {
+    if (step._tag === "Passed") return undefined
+    if (event.offset <= this.hooksAfter) {
+      this.stand(event.offset)
+      return undefined
+    }
+    const origin = this.origin(event)
+    if (step._tag === "Misfit") {
+      // What the runtime says of processors is never answered so: two of them could answer each other for ever.
+      if (Emission.isFailure(event)) return undefined
+      return this.deliver(event, [Emission.failure(origin, `The payload does not fit ${event.type}: ${step.message}`)])
+    }
+    const { hook } = step
+    const isSkipped = this.skipped.has(event.offset)
+    if (hook === undefined || isSkipped || Emission.isAbout(event, this.options.processor.name)) {
+      this.outbox.add({ ...this.stand(event.offset), appends: [], isLazy: true })
+      return undefined
+    }
+    const { maxHops, retry } = this.options
+    return Reaction.react({ origin, hook, maxHops, retry, onFailed: this.retrying }).pipe(
+      Effect.mapError((error): Park => ({ _tag: "Park", offset: event.offset, error: describe(error) })),
+      Effect.andThen((appends) => {
+        if (this.options.status.now === "retrying") this.options.status.now = "folding"
+        return this.deliver(event, appends)
+      })
+    )
+  }
+
+  private readonly retrying = Effect.suspend(() => {
+    this.options.status.now = "retrying"
+    return this.options.onStarted
+  })
+
+  /** Hands over what an event led to; waits while too much waits already. */
+  private deliver(event: Event, appends: ReadonlyArray<AppendRequest>): Effect.Effect<void> {
+    this.outbox.add({ ...this.stand(event.offset), appends, isLazy: false })
+    return this.outbox.hasRoom
+  }
+
+  private origin(event: Event): Emission.Origin {
+    const { path, processor } = this.options
+    return { processor: processor.name, path, offset: event.offset, hops: event.cause?.hops ?? 0 }
+  }
+
+  /** Starts and interrupts fibers, so that exactly what the state asks for runs. */
+  private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+    this.compared = now
+    if (!this.hasFibers) return Effect.void
+    const asked = this.folding.asked()
+    const { interrupt, start } = FiberRecords.compare(this.records, asked, this.fibers.running, this.isPaused)
+    return Effect.andThen(
+      Effect.forEach(interrupt, (name) => this.fibers.interrupt(name), { discard: true }),
+      Effect.forEach(start, (name) => {
+        const work = asked.get(name)
+        const record = this.records.get(name)
+        return work === undefined || record === undefined ? Effect.void : this.fibers.start(name, work, record)
+      }, { discard: true })
+    )
+  })
+
+  private ended(name: string, input: EventText.JsonText, exit: Exit.Exit<unknown, unknown>): void {
+    // The state may ask for another input by now: what ended was not that.
+    const record = [this.records, this.standing.fibers].map((each) => each.get(name)).find((each) => each?.input === input)
+    if (record === undefined) return
+    const { path, processor } = this.options
+    const error = Exit.isSuccess(exit) ? undefined : describe(Cause.squash(exit.cause))
+    const ended = error === undefined ? { _tag: "Done" as const } : { _tag: "Parked" as const, error }
+    // A hook may be under way: the state has its event already, what is written has not.
+    this.records = FiberRecords.end(this.records, name, input, ended)
+    this.standing = { ...this.standing, fibers: FiberRecords.end(this.standing.fibers, name, input, ended) }
+    const { hops, key, kind, since } = record
+    const origin = { processor: processor.name, path, offset: since, hops }
+    const told = { name: processor.name, offset: Offset.make(since), kind, key }
+    const appends = error === undefined
+      ? []
+      : [Emission.notice(origin, Control.ProcessorParked.make({ ...told, error }))]
+    this.outbox.add({ ...this.standing, appends, isLazy: false })
+  }
+
+  /** Writes that the instance waits for a person. Nothing else may be under way. */
+  private park({ error, offset }: Park): Effect.Effect<Ended, Fenced> {
+    const { path, processor, status } = this.options
+    const origin = { processor: processor.name, path, offset, hops: 0 }
+    const event = Control.ProcessorParked.make({ name: processor.name, offset: Offset.make(offset), error })
+    return this.outbox.park({ offset, error }, [Emission.notice(origin, event)]).pipe(
+      // The log takes the server's own events always, and what is written fits.
+      Effect.catchTags({ Rejected: ({ reason }) => Effect.die(new Error(reason)), Unfit: Effect.die }),
+      Effect.andThen(Effect.suspend(() => {
+        status.now = "parked"
+        return this.options.onStarted
+      })),
+      Effect.as<Ended>("parked")
+    )
+  }
+}
