@@ -124,7 +124,7 @@ const table = {
   databaseConnections: setting(
     "MILLSTREAM_DATABASE_CONNECTIONS",
     "10",
-    "Connections to Postgres for reads; up to 8 more serve appends and signals",
+    "Connections to Postgres for reads; up to 14 more serve appends, processors and signals",
     wholeNumber(3, 1_000)
   ),
   dataDir: setting("MILLSTREAM_DATA_DIR", "./.millstream", "Folder of the service's own Postgres", text),
