@@ -1,6 +1,14 @@
 /** Migrations in order. A released one is never edited. */
 import log from "./migrations/0001_log.ts"
-import processors from "./migrations/0002_processors.ts"
-import commits from "./migrations/0003_commits.ts"
+import appends from "./migrations/0002_appends.ts"
+import processors from "./migrations/0003_processors.ts"
+import cursors from "./migrations/0004_cursors.ts"
+import commits from "./migrations/0005_commits.ts"
 
-export const all = { "0001_log": log, "0002_processors": processors, "0003_commits": commits }
+export const all = {
+  "0001_log": log,
+  "0002_appends": appends,
+  "0003_processors": processors,
+  "0004_cursors": cursors,
+  "0005_commits": commits
+}

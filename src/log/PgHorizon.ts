@@ -44,6 +44,7 @@ export const make = Effect.gen(function*() {
   yield* age.pipe(
     Effect.timeout(measureTimeout),
     Outage.make("Measuring the horizon", `the next try is in ${measureEvery}, until then its metric stands still`),
+    // Told already, and the next try comes anyway.
     Effect.ignore,
     Effect.repeat(Schedule.spaced(measureEvery)),
     Effect.forkScoped

@@ -100,6 +100,7 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
       "The look at watched streams",
       `the next is in ${lookEvery}, and until one works a reader whose notice was lost waits`
     ),
+    // Told already, and the next look comes anyway.
     Effect.ignore,
     Effect.repeat(Schedule.spaced(lookEvery)),
     Effect.forkScoped

@@ -2,7 +2,7 @@
  * The course of an instance through the events of its stream: each is folded, what happens after it runs, and the
  * fibers are kept running that the state calls for.
  */
-import { Cause, Clock, Deferred, Effect, Exit } from "effect"
+import { Clock, Deferred, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import * as Control from "../domain/ControlEvent.ts"
 import type { Event } from "../domain/Event.ts"
@@ -12,9 +12,9 @@ import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { Instance as Stored } from "../log/Checkpoints.ts"
 import type { AppendRequest, Page } from "../log/EventStore.ts"
 import { Tail } from "../log/Tail.ts"
+import { AskedFibers, view as viewOf } from "./AskedFibers.ts"
 import * as Emission from "./Emission.ts"
 import { describe } from "./ErrorText.ts"
-import * as FiberRecords from "./FiberRecords.ts"
 import type { Folding, Frozen, Step } from "./Folding.ts"
 import type { Beginning, Ended, Options, View } from "./Instance.ts"
 import { changes, typesOf } from "./Instance.ts"
@@ -52,10 +52,7 @@ export class Course {
   private readonly fenced = Deferred.makeUnsafe<never, Fenced>()
   /** Hooks run behind this one. */
   private readonly hooksAfter: number
-  private readonly hasFibers: boolean
-  private records: FiberRecords.FiberRecords = FiberRecords.none
-  /** How fibers had ended before the state was folded anew. */
-  private endedBefore: FiberRecords.FiberRecords | undefined
+  private readonly asked: AskedFibers
   /** The instance behind the last event that is through. */
   private standing: Standing & { readonly state: Frozen }
   private compared = 0n
@@ -82,10 +79,8 @@ export class Course {
     this.skipped = new Set(stored.skipped)
     this.hooksAfter = Math.max(stored.hooksAfter, stored.offset)
     this.folding = begin.folding
-    this.hasFibers = processor.kinds.length > 0
-    if (begin.isAnew) this.endedBefore = begin.fibers
-    else this.records = begin.fibers
-    this.standing = { offset: begin.offset, state: this.folding.freeze(), fibers: this.records }
+    this.asked = new AskedFibers({ processor, path, folding: begin.folding, begin })
+    this.standing = { offset: begin.offset, state: this.folding.freeze(), fibers: this.asked.records }
     this.outbox = new Outbox({
       store,
       growth,
@@ -178,7 +173,7 @@ export class Course {
     while (true) {
       const { steps } = this
       yield* Effect.sleep(this.options.idleTime())
-      const isIdle = () => this.isWaiting && this.steps === steps && !FiberRecords.isBusy(this.records)
+      const isIdle = () => this.isWaiting && this.steps === steps && !this.asked.isBusy
       if (!isIdle()) continue
       yield* this.outbox.flushed
       if (isIdle()) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "idle" })
@@ -220,29 +215,18 @@ export class Course {
   private readonly view = (): View => ({
     offset: this.standing.offset,
     state: this.standing.state.text(),
-    fibers: [...this.standing.fibers].map(([name, record]) => ({
-      ...record,
-      status: record.ended === undefined
-        ? this.fibers.running.get(name)?.isRetrying === true ? "retrying" : "running"
-        : record.ended._tag === "Done"
-        ? "done"
-        : "parked"
-    }))
+    fibers: viewOf(this.standing.fibers, this.fibers)
   })
 
   /** The instance behind an event. */
   private stand(offset: number): Standing & { readonly state: Frozen } {
-    this.standing = { offset, state: this.folding.freeze(), fibers: this.records }
+    this.standing = { offset, state: this.folding.freeze(), fibers: this.asked.records }
     this.options.status.offset = offset
     return this.standing
   }
 
-  /** Once the state is folded anew as far as it was, what had ended there stays ended. */
   private keepEnded(): void {
-    if (this.endedBefore === undefined) return
-    this.records = FiberRecords.keepEnded(this.records, this.endedBefore)
-    this.endedBefore = undefined
-    this.stand(this.standing.offset)
+    if (this.asked.keepEnded()) this.stand(this.standing.offset)
   }
 
   /** Whether an event says that this instance was changed by a person; pauses are noted. */
@@ -259,9 +243,7 @@ export class Course {
     const isSkipped = this.skipped.has(event.offset)
     try {
       const step = this.folding.step(event, isSkipped || this.options.status.isStrict)
-      if (step._tag === "Folded" && this.hasFibers) {
-        this.records = FiberRecords.follow(this.records, this.folding.asked(), event)
-      }
+      if (step._tag === "Folded") this.asked.follow(event)
       return step
     } catch (error) {
       return isSkipped
@@ -315,39 +297,16 @@ export class Course {
     return { processor: processor.name, path, offset: event.offset, hops: event.cause?.hops ?? 0 }
   }
 
-  /** Starts and interrupts fibers, so that exactly what the state asks for runs. */
   private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
     this.compared = now
-    if (!this.hasFibers) return Effect.void
-    const asked = this.folding.asked()
-    const { interrupt, start } = FiberRecords.compare(this.records, asked, this.fibers.running, this.isPaused)
-    return Effect.andThen(
-      Effect.forEach(interrupt, (name) => this.fibers.interrupt(name), { discard: true }),
-      Effect.forEach(start, (name) => {
-        const work = asked.get(name)
-        const record = this.records.get(name)
-        return work === undefined || record === undefined ? Effect.void : this.fibers.start(name, work, record)
-      }, { discard: true })
-    )
+    return this.asked.compare(this.fibers, this.isPaused)
   })
 
   private ended(name: string, input: EventText.JsonText, exit: Exit.Exit<unknown, unknown>): void {
-    // The state may ask for another input by now: what ended was not that.
-    const record = [this.records, this.standing.fibers].map((each) => each.get(name)).find((each) => each?.input === input)
-    if (record === undefined) return
-    const { path, processor } = this.options
-    const error = Exit.isSuccess(exit) ? undefined : describe(Cause.squash(exit.cause))
-    const ended = error === undefined ? { _tag: "Done" as const } : { _tag: "Parked" as const, error }
-    // A hook may be under way: the state has its event already, what is written has not.
-    this.records = FiberRecords.end(this.records, name, input, ended)
-    this.standing = { ...this.standing, fibers: FiberRecords.end(this.standing.fibers, name, input, ended) }
-    const { hops, key, kind, since } = record
-    const origin = { processor: processor.name, path, offset: since, hops }
-    const told = { name: processor.name, offset: Offset.make(since), kind, key }
-    const appends = error === undefined
-      ? []
-      : [Emission.notice(origin, Control.ProcessorParked.make({ ...told, error }))]
-    this.outbox.add({ ...this.standing, appends, isLazy: false })
+    const end = this.asked.end(name, input, exit, this.standing.fibers)
+    if (end === undefined) return
+    this.standing = { ...this.standing, fibers: end.apply(this.standing.fibers) }
+    this.outbox.add({ ...this.standing, appends: end.appends, isLazy: false })
   }
 
   /** Writes that the instance waits for a person. Nothing else may be under way. */

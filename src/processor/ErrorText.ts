@@ -14,6 +14,7 @@ const json = (error: unknown): string => {
   try {
     return JSON.stringify(error) ?? String(error)
   } catch {
+    // It refers to itself, or holds what JSON has no text for.
     return String(error)
   }
 }

@@ -8,11 +8,9 @@ import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
-import type { Checkpoints, Lease } from "../log/Checkpoints.ts"
+import type { Lease } from "../log/Checkpoints.ts"
 import { pageInstances } from "../log/Checkpoints.ts"
-import type { Directory } from "../log/Directory.ts"
-import type { EventStore } from "../log/EventStore.ts"
-import type { Grown, Growth } from "../log/Growth.ts"
+import type { Grown } from "../log/Growth.ts"
 import type { Status } from "./Instance.ts"
 import * as Instance from "./Instance.ts"
 import type { Any } from "./Processor.ts"
@@ -35,15 +33,9 @@ const undoneEvery = "10 seconds"
 /** Pause before an instance is opened again when the log was away or it met a defect. */
 const openAgain = "500 millis"
 
-export interface Options {
-  readonly processor: Any
+export interface Options extends Instance.Shared {
+  /** Which streams: a pattern. */
   readonly streams: string
-  readonly retry: Schedule.Schedule<unknown, unknown>
-  readonly maxHops: number
-  readonly store: EventStore["Service"]
-  readonly growth: Growth["Service"]
-  readonly directory: Directory["Service"]
-  readonly checkpoints: Checkpoints["Service"]
 }
 
 interface Awake {
@@ -164,7 +156,6 @@ export class Host {
 
   /** Runs an instance as often as there is something to do. */
   private keep(path: StreamPath, awake: Awake, lease: Lease, onStarted: Effect.Effect<void>): Effect.Effect<void, Fenced> {
-    const { checkpoints, directory, growth, maxHops, processor, retry, store } = this.options
     const { status } = awake
     const onLook = () => {
       awake.hasGrown = false
@@ -172,19 +163,13 @@ export class Host {
     const once = Effect.suspend(() => {
       onLook()
       return Effect.scoped(Instance.run({
-        checkpoints,
-        directory,
-        growth,
+        ...this.options,
         idleTime: () => this.awake.size > manyAwake ? idleTimeOfMany : idleTime,
         lease,
-        maxHops,
         onLook,
         onStarted,
         path,
-        processor,
-        retry,
-        status,
-        store
+        status
       }))
     })
     return Effect.gen({ self: this }, function*() {

@@ -17,16 +17,20 @@ import * as FiberRecords from "./FiberRecords.ts"
 import type { Folding } from "./Folding.ts"
 import type { Any } from "./Processor.ts"
 
-export interface Options {
+/** What all instances of a processor on this server have in common. */
+export interface Shared {
   readonly processor: Any
-  readonly lease: Lease
-  readonly path: StreamPath
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly maxHops: number
   readonly store: EventStore["Service"]
   readonly growth: Growth["Service"]
   readonly directory: Directory["Service"]
   readonly checkpoints: Checkpoints["Service"]
+}
+
+export interface Options extends Shared {
+  readonly lease: Lease
+  readonly path: StreamPath
   readonly status: Status
   /** How long it stays awake without fibers when nothing comes. */
   readonly idleTime: () => Duration.Duration

@@ -100,6 +100,7 @@ export class Ownership {
     })
   }
 
+  /** Gives the lease back; where that fails it runs out by itself. */
   private release(lease: Lease): Effect.Effect<void> {
     return this.options.checkpoints.release(lease).pipe(Effect.timeoutOption(releaseTime), Effect.ignore)
   }
