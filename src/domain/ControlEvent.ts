@@ -3,13 +3,19 @@
  * fit its schema is refused, so that a typo is never silence.
  */
 import { Result, Schema } from "effect"
+import type { Control } from "./Control.ts"
+import * as DurationText from "./DurationText.ts"
 import { Offset } from "./Event.ts"
 import { EventType } from "./EventType.ts"
-import type * as EventTypes from "./EventType.ts"
+import * as EventText from "./EventText.ts"
 import type { Proposed } from "./EventText.ts"
 import { nearest } from "./Nearest.ts"
+import * as Schedule from "./Schedule.ts"
 import { InvalidEvent } from "./StreamError.ts"
 import { StreamPath } from "./StreamPath.ts"
+import * as Subscription from "./Subscription.ts"
+import * as Transformer from "./Transformer.ts"
+import * as Verification from "./Verification.ts"
 
 /**
  * Bounds of what a stream keeps beside its head, in characters: it is written with every append, and held for each
@@ -38,13 +44,25 @@ export const MetadataUpdated = EventType.make(
 export const Paused = EventType.make("stream/paused", Reason)
 export const Resumed = EventType.make("stream/resumed", Reason)
 
+/** The shortest pause of a circuit breaker that resumes by itself, in milliseconds. */
+const leastResumeAfter = 100
+
+/** The name of the processor that resumes what a circuit breaker paused. */
+export const circuitBreaker = "circuit-breaker"
+
 const Rate = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
 /** How many events a stream takes: a burst of `capacity`, and `refillPerSecond` for long. */
 export const CircuitBreakerConfigured = EventType.make(
   "stream/circuit-breaker-configured",
   Schema.Union([
     Schema.Struct({ enabled: Schema.Literal(false) }),
-    Schema.Struct({ enabled: Schema.optionalKey(Schema.Literal(true)), capacity: Rate, refillPerSecond: Rate })
+    Schema.Struct({
+      enabled: Schema.optionalKey(Schema.Literal(true)),
+      capacity: Rate,
+      refillPerSecond: Rate,
+      /** So long after it paused the stream it resumes it; left out, a person does. */
+      resumeAfter: Schema.optionalKey(DurationText.atLeast(leastResumeAfter))
+    })
   ])
 )
 /** Something went wrong on this stream; nothing is swallowed. */
@@ -100,14 +118,6 @@ const WebhookReceived = EventType.make(
   )
 )
 
-/** A control event type, who may append it, and a payload to show. */
-export interface Control {
-  readonly eventType: EventTypes.Any
-  readonly appendedBy: "client" | "server"
-  readonly description: string
-  readonly example: Schema.Json
-}
-
 /** All control events, by type. */
 export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
   ([
@@ -145,6 +155,7 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
       eventType: Resumed,
       appendedBy: "client",
       description: "A paused stream accepts events again, with a full token bucket",
+      processor: circuitBreaker,
       example: { reason: "maintenance is over" }
     },
     {
@@ -196,9 +207,16 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
         body: { data: 1 },
         raw: "{\"data\":1}"
       }
-    }
+    },
+    ...Verification.controls,
+    ...Schedule.controls,
+    ...Subscription.controls,
+    ...Transformer.controls
   ] satisfies ReadonlyArray<Control>).map((control) => [control.eventType.type, control])
 )
+
+/** Whether a processor appends events of a type in the server's name. */
+export const speaksFor = (processor: string, type: string): boolean => all.get(type)?.processor === processor
 
 /** Nothing but control events may have a type under one of these. */
 const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor)\//
@@ -245,8 +263,21 @@ export const judge = (event: Proposed): InvalidEvent | undefined => {
       example
     })
   }
+  if (event.type === Schedule.ScheduleConfigured.type) return judgeScheduled(event.payload, example)
   const tellsWho = event.type === Paused.type || event.type === Resumed.type
   return tellsWho && typeof payload === "object" && payload !== null && "by" in payload
     ? new InvalidEvent({ field: "payload.by", reason: "Only the server says who did it", example })
     : undefined
+}
+
+const decodeScheduled = Schema.decodeUnknownResult(Schema.fromJsonString(Schedule.ScheduleConfigured.payload))
+
+/** What a schedule appends is judged when it is configured, rather than each time that it is due. */
+const judgeScheduled = (payload: EventText.JsonText, example: Schema.Json): InvalidEvent | undefined => {
+  const decoded = decodeScheduled(payload)
+  if (Result.isFailure(decoded)) return undefined
+  const wrong = judge(EventText.propose(decoded.success.append.event))
+  return wrong === undefined
+    ? undefined
+    : new InvalidEvent({ field: "payload.append.event", reason: `The event to append: ${wrong.reason}`, example })
 }

@@ -45,9 +45,12 @@ export class Growth extends Context.Service<Growth, {
       watched: () => [...streams.byPath.keys()],
       announce: (grown) => {
         streams.call(grown.path, grown)
-        if (prefixes.isEmpty) return
-        prefixes.call(grown.path, grown)
-        for (const above of Path.ancestors(grown.path)) prefixes.call(above, grown)
+        // Processors listen to all there is, and are always there: that costs no look at what is above each stream.
+        prefixes.call(Path.root, grown)
+        if (prefixes.isOnly(Path.root)) return
+        for (const prefix of [grown.path, ...Path.ancestors(grown.path)]) {
+          if (prefix !== Path.root) prefixes.call(prefix, grown)
+        }
       },
       announceAll: () => {
         streams.callAll()
@@ -65,8 +68,9 @@ class Listeners {
     this.onDefect = onDefect
   }
 
-  get isEmpty(): boolean {
-    return this.byPath.size === 0
+  /** Whether nobody listens anywhere else. */
+  isOnly(path: StreamPath): boolean {
+    return this.byPath.size === (this.byPath.has(path) ? 1 : 0)
   }
 
   has(path: StreamPath): boolean {

@@ -259,7 +259,7 @@ export class Course {
       this.stand(event.offset)
       return undefined
     }
-    const origin = this.origin(event)
+    const origin = Emission.originOf(this.options.processor.name, event)
     if (step._tag === "Misfit") {
       // What the runtime says of processors is never answered so: two of them could answer each other for ever.
       if (Emission.isFailure(event)) return undefined
@@ -290,11 +290,6 @@ export class Course {
   private deliver(event: Event, appends: ReadonlyArray<AppendRequest>): Effect.Effect<void> {
     this.outbox.add({ ...this.stand(event.offset), appends, isLazy: false })
     return this.outbox.hasRoom
-  }
-
-  private origin(event: Event): Emission.Origin {
-    const { path, processor } = this.options
-    return { processor: processor.name, path, offset: event.offset, hops: event.cause?.hops ?? 0 }
   }
 
   private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {

@@ -21,6 +21,14 @@ export interface Origin {
   readonly hops: number
 }
 
+/** A processor that answers an event. */
+export const originOf = (processor: string, { cause, offset, streamPath: path }: Event): Origin => ({
+  processor,
+  path,
+  offset,
+  hops: cause?.hops ?? 0
+})
+
 /** The cause of what an origin appends to a stream. */
 export const causeOf = (origin: Origin, target: StreamPath): Cause => ({
   streamPath: origin.path,
@@ -40,7 +48,9 @@ export const append = Effect.fnUntraced(function*(
   maxHops: number
 ): Effect.fn.Return<AppendRequest | undefined, InvalidPath | InvalidEvent | PayloadTooLarge> {
   const path = streamPath === undefined ? origin.path : yield* parsePath(streamPath)
-  const request = stamp(origin, yield* propose(event), path, maxHops)
+  // What only a processor of the server's own says is not judged as a client's claim would be.
+  const byServer = Control.speaksFor(origin.processor, event.type)
+  const request = stamp(origin, byServer ? EventText.propose(event) : yield* propose(event), path, maxHops, byServer)
   if (request !== undefined && sizeOf(request) > maxEventBytes) {
     return yield* new PayloadTooLarge({ limit: maxEventBytes, reason: `An event has at most ${maxEventBytes} bytes` })
   }
@@ -56,10 +66,11 @@ export const stamp = (
   origin: Origin,
   event: EventText.Proposed,
   path: StreamPath,
-  maxHops: number
+  maxHops: number,
+  byServer = false
 ): AppendRequest | undefined => {
   const cause = causeOf(origin, path)
-  if (cause.hops <= maxHops) return { path, events: [event], cause }
+  if (cause.hops <= maxHops) return { path, events: [event], cause, byServer }
   if (origin.hops > maxHops) return undefined
   // It counts the crossing that was not made, so that whatever answers it is beyond the bound too.
   return failure({ ...origin, hops: cause.hops }, `This would be the ${cause.hops}th crossing between streams; at most ${maxHops} are allowed`, {

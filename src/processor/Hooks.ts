@@ -21,13 +21,28 @@ export interface Hook<State, Emits extends EventType.Any> {
   ) => Effect.Effect<void, InvalidPath>
 }
 
-export interface FiberAppendOptions {
+/** What goes with anything that a fiber appends. */
+export interface FiberCommitOptions {
+  /**
+   * The event that is answered, which becomes the cause; without it that is the one at which the state first asked for
+   * the fiber. A processor elsewhere answers events of its own stream only.
+   */
+  readonly answering?: Event | undefined
+  /** Moves the fiber's cursor in the same transaction. */
+  readonly cursor?: Schema.Json | undefined
+}
+
+export interface FiberAppendOptions extends FiberCommitOptions {
   /** Another stream than its own. */
   readonly streamPath?: string | undefined
   /** A name for this fact: recorded once for an instance, kind, key and input, whatever the attempt. */
   readonly once?: string | undefined
-  /** Moves the fiber's cursor in the same transaction. */
-  readonly cursor?: Schema.Json | undefined
+}
+
+/** An event and where it goes: to the fiber's own stream where it does not say. */
+export interface Addressed<Emits extends EventType.Any> {
+  readonly event: EventType.Made<Emits["type"]>
+  readonly streamPath?: string | undefined
 }
 
 /** What a fiber gets beside its input. */
@@ -46,6 +61,14 @@ export interface Fiber<State, Emits extends EventType.Any> {
     event: EventType.Made<Emits["type"]>,
     options?: FiberAppendOptions
   ) => Effect.Effect<Event, AppendError | InvalidPath | PayloadTooLarge>
+  /**
+   * Records events together, on one stream or several, or none of them. One whose idempotency key is known with the
+   * same content is recorded already, each for itself. Returns how they stand in the log, in order.
+   */
+  readonly appendAll: (
+    appends: ReadonlyArray<Addressed<Emits>>,
+    options?: FiberCommitOptions
+  ) => Effect.Effect<ReadonlyArray<Event>, AppendError | InvalidPath | PayloadTooLarge>
 }
 
 /** How one kind of fiber runs. */

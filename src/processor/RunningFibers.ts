@@ -4,7 +4,9 @@
  */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Schedule } from "effect"
 import type { Schema, Scope } from "effect"
+import type { Event } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
+import type * as EventType from "../domain/EventType.ts"
 import * as Sha256 from "../domain/Sha256.ts"
 import type { Fenced } from "../domain/StreamError.ts"
 import { InvalidEvent } from "../domain/StreamError.ts"
@@ -14,6 +16,7 @@ import type { AppendRequest, EventStore } from "../log/EventStore.ts"
 import * as Emission from "./Emission.ts"
 import type { FiberRecord } from "./FiberRecords.ts"
 import type { Asked, FiberTools } from "./Folding.ts"
+import type { Addressed } from "./Hooks.ts"
 
 /** After an attempt that ran for so long retries are counted anew, in milliseconds: it worked, and something changed. */
 const steadyMillis = 60_000
@@ -143,23 +146,32 @@ export class RunningFibers {
       )
     }
 
+    /** Its append; none of them where the chain of causes that it would go on is too long. */
+    const requestOf = Effect.fnUntraced(function*(
+      { event, streamPath }: Addressed<EventType.Any>,
+      answering: Event | undefined,
+      idempotencyKey: string | undefined
+    ) {
+      const answered = answering === undefined ? origin : Emission.originOf(lease.processor, answering)
+      const request = yield* Emission.append(answered, event, streamPath ?? path, maxHops)
+      if (request === undefined) {
+        return yield* new InvalidEvent({ reason: "It answers a chain of causes that is too long already" })
+      }
+      // A key of its own is of this call alone, so that it is recorded once however often it has to be tried.
+      const key = idempotencyKey ?? event.idempotencyKey ?? `fiber/${crypto.randomUUID()}`
+      return { ...request, events: request.events.map((each) => ({ ...each, idempotencyKey: key })) }
+    })
+
     return {
       streamPath: path,
       key,
       idempotencyKey: Sha256.base64Url(identity),
       cursor: Effect.sync(() => this.cursors.get(name)),
       moveCursor: (value) => Effect.orDie(Effect.asVoid(commit([], value))),
-      append: Effect.fnUntraced({ self: this }, function*(event, { cursor, once, streamPath } = {}) {
-        const request = yield* Emission.append(origin, event, streamPath, maxHops)
-        if (request === undefined) {
-          return yield* new InvalidEvent({ reason: "It answers a chain of causes that is too long already" })
-        }
-        const idempotencyKey = once === undefined
-          // Of this call alone, so that it is recorded once however often it has to be tried.
-          ? event.idempotencyKey ?? `fiber/${crypto.randomUUID()}`
-          : `once/${Sha256.base64Url(`${identity}${once}`)}`
-        const events = request.events.map((each) => ({ ...each, idempotencyKey }))
-        const recorded = commit([{ ...request, events }], cursor)
+      append: Effect.fnUntraced({ self: this }, function*(event, { answering, cursor, once, streamPath } = {}) {
+        const idempotencyKey = once === undefined ? undefined : `once/${Sha256.base64Url(`${identity}${once}`)}`
+        const request = yield* requestOf({ event, streamPath }, answering, idempotencyKey)
+        const recorded = commit([request], cursor)
         const [appended] = yield* once === undefined
           ? recorded
           : Effect.catchTag(recorded, "IdempotencyConflict", (error) =>
@@ -173,6 +185,11 @@ export class RunningFibers {
             ))
         const [line] = appended?.lines ?? []
         return line === undefined ? yield* Effect.die("An append returned no event") : EventText.decode(line)
+      }),
+      appendAll: Effect.fnUntraced(function*(appends, { answering, cursor } = {}) {
+        const requests = yield* Effect.forEach(appends, (append) => requestOf(append, answering, undefined))
+        const recorded = yield* commit(requests, cursor)
+        return recorded.flatMap(({ lines }) => lines.map(EventText.decode))
       })
     }
   }

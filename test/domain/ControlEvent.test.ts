@@ -6,6 +6,12 @@ const judge = (type: string, payload: Schema.Json | undefined = {}) =>
   Control.judge({ type, payload: JSON.stringify(payload) })
 const breaker = Control.CircuitBreakerConfigured.type
 
+const scheduled = (schedule: Schema.Json, event: Schema.Json = { type: "tea" }): { readonly [name: string]: Schema.Json } => ({
+  slug: "tea",
+  schedule,
+  append: { event }
+})
+
 describe("ControlEvent", () => {
   it("every example fits its own schema, and a client may append exactly those meant for it", () => {
     for (const [type, control] of Control.all) {
@@ -78,7 +84,9 @@ describe("ControlEvent", () => {
       ["stream/paused", { reason: "lunch", resumeAfter: "1 hour" }, "resumeAfter"],
       ["stream/resumed", { reson: "lunch is over" }, "reson"],
       ["stream/metadata-updated", { metadata: {}, replace: true }, "replace"],
-      [breaker, { capacity: 5, refillPerSecond: 1, resumeAfter: "1 hour" }, "resumeAfter"],
+      [breaker, { capacity: 5, refillPerSecond: 1, resumesAfter: "1 hour" }, "resumesAfter"],
+      ["schedule/configured", { ...scheduled({ after: 1 }), slot: "tea" }, "slot"],
+      ["schedule/configured", scheduled({ after: 1 }, { key: "k", type: "tea" }), "key"],
       [breaker, { enabled: false, capacity: 5 }, "capacity"]
     ]
     for (const [type, payload, name] of wrong) {
@@ -102,5 +110,57 @@ describe("ControlEvent", () => {
       assert.strictEqual(judge(type, { by: "circuit-breaker" })?.field, "payload.by")
       assert.strictEqual(judge(type, { reason: "mine", by: "" })?.field, "payload.by")
     }
+  })
+
+  it("a schedule names a time that comes, and an event that its client may append", () => {
+    const right: ReadonlyArray<Schema.Json> = [
+      { at: "2026-11-22T08:00:00Z" },
+      { after: "90 seconds" },
+      { every: 100 },
+      { every: "1.5 hours", jitter: "1 minute" },
+      { cron: "*/5 * * * *" },
+      { cron: "30 2 * * SUN", timezone: "Europe/Berlin" }
+    ]
+    for (const schedule of right) assert.strictEqual(judge("schedule/configured", scheduled(schedule)), undefined)
+    const wrong: ReadonlyArray<readonly [Schema.Json, string]> = [
+      [{ at: "tomorrow" }, "at"],
+      [{ after: "soon" }, "a number of milliseconds"],
+      [{ after: -1 }, "between 0"],
+      [{ after: "1000000 days" }, "3660 days"],
+      [{ every: 99 }, "between 100"],
+      [{ cron: "* * *" }, "cron"],
+      [{ cron: "0 0 30 2 *" }, "no day fits"],
+      [{ cron: "0 0 * * *", timezone: "Europe/Atlantis" }, "time zone"],
+      [{}, "schedule"]
+    ]
+    for (const [schedule, reason] of wrong) {
+      assert.include(judge("schedule/configured", scheduled(schedule))?.reason, reason, JSON.stringify(schedule))
+    }
+    const forged = judge("schedule/configured", scheduled({ after: 1 }, { type: "schedule/fired" }))
+    assert.strictEqual(forged?.field, "payload.append.event")
+    assert.include(forged?.reason, "Only the server")
+    const nested = judge("schedule/configured", scheduled({ after: 1 }, { type: "stream/paused", payload: { why: "" } }))
+    assert.include(nested?.reason, "why")
+  })
+
+  it("expressions and URLs are judged when they are configured", () => {
+    const subscription = (more: { readonly [name: string]: Schema.Json }) =>
+      judge("subscription/configured", { slug: "s", url: "https://example.com", ...more })?.reason
+    assert.strictEqual(subscription({ filter: "payload.total > 10" }), undefined)
+    assert.include(subscription({ filter: "payload.total >" }), "no JSONata expression")
+    assert.include(subscription({ url: "ftp://example.com" }), "http or https")
+    assert.include(subscription({ batch: 0 }), "batch")
+    assert.include(subscription({ secret: "a b" }), "secret")
+    const transformer = { slug: "t", matcher: "true", transform: "{" }
+    assert.include(judge("transformer/configured", transformer)?.reason, "no JSONata expression")
+    assert.include(judge("subscription/resumed", { slug: "s", skip: true, from: 1 })?.reason, "exclude")
+  })
+
+  it("only a processor of the server's own speaks for it, of its own matters", () => {
+    assert.isTrue(Control.speaksFor("schedule", "schedule/fired"))
+    assert.isFalse(Control.speaksFor("ping-pong", "schedule/fired"))
+    assert.isFalse(Control.speaksFor("schedule", "subscription/parked"))
+    assert.isFalse(Control.speaksFor("schedule", "stream/error-occurred"))
+    assert.isTrue(Control.speaksFor("circuit-breaker", "stream/resumed"))
   })
 })

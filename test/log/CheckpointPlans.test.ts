@@ -6,8 +6,8 @@ import { StreamPath } from "../../src/domain/StreamPath.ts"
 import { Checkpoints } from "../../src/log/Checkpoints.ts"
 import { EventStore } from "../../src/log/EventStore.ts"
 import * as TestPostgres from "../TestPostgres.ts"
-import { append, below, event } from "./suite/Fixture.ts"
-import { advance, checkpoint, claimed, commit, opened, registration } from "./suite/Working.ts"
+import { append, below, breakerOff, event, events, paused } from "./suite/Fixture.ts"
+import { advance, checkpoint, claimed, commit, opened, registration, working } from "./suite/Working.ts"
 
 const instances = 20_000
 const few = StreamPath.make("/few")
@@ -105,5 +105,17 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         return Number(hit)
       }))
       assert.isBelow(pages, 100)
+    }).pipe(Effect.provide(TestPostgres.logOver)))
+
+  it.effect("a processor of control events does not walk what anyone else writes", () =>
+    Effect.gen(function*() {
+      const lease = yield* working(many, { consumes: ["stream/paused", "stream/resumed"] })
+      const path = below(many, "rare")
+      yield* append(path, breakerOff)
+      // So many would be six moves of its cursor.
+      for (let i = 0; i < 10; i++) yield* append(path, ...events(1_000))
+      yield* append(path, paused)
+      assert.deepStrictEqual(yield* advance(lease), { paths: [path], moves: 1 })
+      assert.deepStrictEqual(yield* advance(lease), { paths: [], moves: 1 })
     }).pipe(Effect.provide(TestPostgres.logOver)))
 })

@@ -254,7 +254,8 @@ describe("asked", () => {
           idempotencyKey: "key",
           cursor: Effect.undefined,
           moveCursor: () => Effect.void,
-          append: () => Effect.die("appends nothing")
+          append: () => Effect.die("appends nothing"),
+          appendAll: () => Effect.die("appends nothing")
         })
         yield* Effect.scoped(running ?? Effect.die("does not run"))
       }

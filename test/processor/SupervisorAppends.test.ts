@@ -56,6 +56,65 @@ describe("what a fiber appends", () => {
   })
 })
 
+describe("what a fiber appends together", () => {
+  const both = (input: number, key: string) => [
+    { event: Came.make({ n: input }, { idempotencyKey: `${key}/1` }) },
+    { event: Came.make({ n: 10 * input }, { idempotencyKey: `${key}/2` }), streamPath: "/other" }
+  ]
+
+  it.effect("is recorded with its cursor, on all streams or on none", () => {
+    const seen: Array<unknown> = []
+    const { layer } = noting((input, { appendAll, cursor, key }) =>
+      Effect.gen(function*() {
+        const exit = yield* Effect.exit(appendAll(both(input, key), { cursor: input }))
+        seen.push([key, exit._tag === "Success" ? exit.value.map(({ streamPath }) => streamPath) : "nothing", yield* cursor])
+        return yield* Effect.never
+      }))
+    return Effect.gen(function*() {
+      yield* append("/s", asked("a", 7))
+      yield* quiet
+      yield* append("/other", Paused.make({}))
+      yield* append("/s", asked("b", 8))
+      yield* quiet
+      assert.deepStrictEqual(seen, [["a", ["/s", "/other"], 7], ["b", "nothing", undefined]])
+      assert.deepStrictEqual(yield* numbers("/s", Came), [7])
+      assert.deepStrictEqual(yield* numbers("/other", Came), [70])
+    }).pipe(work(layer))
+  })
+
+  it.effect("is recorded once under its keys, whatever the attempt", () => {
+    let attempts = 0
+    const { layer } = noting((input, { appendAll, key }) =>
+      Effect.gen(function*() {
+        attempts += 1
+        yield* appendAll(both(input, key))
+        return yield* attempts < 3 ? Effect.fail("again") : Effect.never
+      }))
+    return Effect.gen(function*() {
+      yield* append("/s", asked("a", 7))
+      yield* quiet
+      assert.strictEqual(attempts, 3)
+      assert.deepStrictEqual(yield* numbers("/s", Came), [7])
+      assert.deepStrictEqual(yield* numbers("/other", Came), [70])
+    }).pipe(work(layer))
+  })
+
+  it.effect("answers an event that the fiber has read, of whatever stream, and goes on its chain", () => {
+    const { layer } = noting((input, { append, appendAll }) =>
+      Effect.gen(function*() {
+        const far = yield* append(Came.make({ n: input }), { streamPath: "/far" })
+        yield* appendAll([{ event: Came.make({ n: input }) }], { answering: far })
+        return yield* Effect.never
+      }))
+    return Effect.gen(function*() {
+      yield* append("/s", asked("a", 7))
+      yield* quiet
+      const causes = (yield* read("/s")).flatMap(({ cause }) => cause === undefined ? [] : [cause])
+      assert.deepStrictEqual(causes.map(({ hops, offset, streamPath }) => [streamPath, offset, hops]), [["/far", 2, 2]])
+    }).pipe(work(layer))
+  })
+})
+
 describe("a fiber's cursor", () => {
   it.effect("is a durable value of its kind and key, which outlives a changed input and a restart", () => {
     const seen: Array<unknown> = []

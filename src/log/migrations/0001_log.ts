@@ -50,6 +50,18 @@ export default Effect.gen(function*() {
       primary key (stream_id, "offset")
     )`
   yield* sql`create index events_order on millstream.events (tx, position)`
+  // What the server's own processors consume is rare: they are always there, and must not walk all that is written.
+  yield* sql`
+    create function millstream.control_types() returns text[] language sql immutable as $$
+      select array[
+        'schedule/configured', 'schedule/cancelled', 'schedule/fired',
+        'subscription/configured', 'subscription/removed', 'subscription/retrying', 'subscription/parked',
+        'subscription/resumed', 'transformer/configured', 'transformer/removed',
+        'stream/circuit-breaker-configured', 'stream/paused', 'stream/resumed'
+      ]
+    $$`
+  yield* sql`
+    create index events_control on millstream.events (tx, position) where type = any (millstream.control_types())`
   yield* sql`
     create unique index events_key on millstream.events (stream_id, idempotency_key)
     where idempotency_key is not null`
@@ -123,4 +135,25 @@ export default Effect.gen(function*() {
       where (e.tx, e.position) > (p_tx, p_position) and e.tx < p_horizon
       order by e.tx, e.position limit p_limit
     $$`
+
+  // The same of what is consumed: other events may be left out.
+  yield* sql`
+    create function millstream.walk_consumed(
+      p_consumes text[], p_tx bigint, p_position bigint, p_horizon bigint, p_limit int
+    )
+    returns table (stream_id bigint, "offset" bigint, tx bigint, "position" bigint, type text)
+    language plpgsql stable rows 1000
+    set enable_seqscan = off set enable_bitmapscan = off as $$
+    begin
+      if p_consumes <@ millstream.control_types() then
+        return query
+        select e.stream_id, e."offset", e.tx, e.position, e.type from millstream.events e
+        where e.type = any (millstream.control_types()) and (e.tx, e.position) > (p_tx, p_position) and e.tx < p_horizon
+        order by e.tx, e.position limit p_limit;
+      else
+        return query
+        select w.stream_id, w."offset", w.tx, w."position", w.type
+        from millstream.walk(p_tx, p_position, p_horizon, p_limit) w;
+      end if;
+    end $$`
 })

@@ -116,7 +116,9 @@ export default Effect.gen(function*() {
       held := found;
       -- Read before this transaction has a number of its own, which would be the horizon.
       select l.tx_base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint into v_horizon from millstream.log l;
-      if not held or not exists (select from millstream.walk(v_processor.tx, v_processor.position, v_horizon, 1)) then
+      if not held or not exists (
+        select from millstream.walk_consumed(v_processor.consumes, v_processor.tx, v_processor.position, v_horizon, 1)
+      ) then
         return;
       end if;
       select * into v_processor from millstream.processors p
@@ -126,7 +128,8 @@ export default Effect.gen(function*() {
         return;
       end if;
       with walked as materialized (
-        select * from millstream.walk(v_processor.tx, v_processor.position, v_horizon, p_limit)
+        select * from millstream.walk_consumed(
+          v_processor.consumes, v_processor.tx, v_processor.position, v_horizon, p_limit)
       ),
       grown as (
         select w.stream_id, max(w."offset") as noted from walked w
