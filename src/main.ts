@@ -113,20 +113,27 @@ const headless = Processing.pipe(
   Layer.provide(Observability),
   Layer.provide(NodeServices.layer)
 )
-const whole = Http.pipe(
-  Layer.provideMerge(Processing),
-  Layer.provideMerge(Log),
-  Layer.provide(Observability),
-  Layer.provide(NodeServices.layer),
-  Layer.provide(Judged)
-)
+
+/** Processors of its own are known before a port opens: what comes in through it is new to them. */
+const whole = <E = never, R = never>(hosted: Layer.Layer<never, E, R> = Layer.empty) =>
+  Http.pipe(
+    Layer.provide(hosted),
+    Layer.provideMerge(Processing),
+    Layer.provideMerge(Log),
+    Layer.provide(Observability),
+    Layer.provide(NodeServices.layer),
+    Layer.provide(Judged)
+  )
 
 /** The log and `Streams` without a port, configured from the environment. */
 export const layerHeadless = headless.pipe(Layer.provide(ServiceConfig.layer))
 
 /** The whole service, configured from the environment; it serves for as long as it is in scope. */
-export const layer = whole.pipe(Layer.provide(ServiceConfig.layer))
+export const layer = whole().pipe(Layer.provide(ServiceConfig.layer))
+
+/** The same with processors that are known before its port opens: what comes in through it is new to them. */
+export const layerWith = <E, R>(hosted: Layer.Layer<never, E, R>) => whole(hosted).pipe(Layer.provide(ServiceConfig.layer))
 
 /** The whole service with these settings, and the defaults for the rest. */
 export const layerOptions = (settings: Partial<Settings>) =>
-  whole.pipe(Layer.provide(ServiceConfig.layerOptions(settings)))
+  whole().pipe(Layer.provide(ServiceConfig.layerOptions(settings)))

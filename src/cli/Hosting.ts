@@ -21,11 +21,17 @@ const isHosted = (value: unknown): value is Hosted => Layer.isLayer(value)
 /** How long after a save the file is read: editors write in several steps. */
 const settleTime = "100 millis"
 
-/** Runs the layers of a file over the service in `context`, until it is interrupted. */
-export const run = Effect.fnUntraced(function*(file: string, watch: boolean, context: Context.Context<Given>) {
-  const path = resolve(file)
-  const first = yield* start(path, 0, context)
-  if (!watch) return yield* Effect.never
+/** The layers of a file at work. */
+export const layer = (file: string, watch: boolean) =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const context = yield* Effect.context<Given>()
+    const path = resolve(file)
+    const first = yield* build(path, yield* load(path, 0), context)
+    if (watch) yield* Effect.forkScoped(follow(path, first, context))
+  }))
+
+/** Runs the layers anew each time the file is saved. */
+const follow = Effect.fnUntraced(function*(path: string, first: Scope.Closeable, context: Context.Context<Given>) {
   const files = yield* FileSystem.FileSystem
   let running = first
   let version = 0
@@ -46,13 +52,11 @@ export const run = Effect.fnUntraced(function*(file: string, watch: boolean, con
         running = next.success
       })
     ),
-    Effect.mapError((error) => Failure.failed(`${file} can not be watched: ${error.message}`))
+    Effect.catch((error) =>
+      Output.note(`${path} can not be watched any more: ${error.message}. Restart the service to load it anew\n`)
+    )
   )
-  return yield* Effect.never
 })
-
-const start = (path: string, version: number, context: Context.Context<Given>) =>
-  Effect.flatMap(load(path, version), (layers) => build(path, layers, context))
 
 /** The exported layers, by name. Each version of the file is a module of its own. */
 const load = Effect.fnUntraced(function*(path: string, version: number) {

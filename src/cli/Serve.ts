@@ -27,17 +27,13 @@ export const command = Command.make(
   Effect.fnUntraced(function*({ dataDir, file, port, watch }) {
     if (watch && Option.isNone(file)) return yield* Failure.usage("--watch needs a file, such as ./PingPong.ts")
     // The service is read only by the command that runs it: the others start faster without.
-    const { layer } = yield* Effect.promise(() => import("../main.ts"))
+    const { layerWith } = yield* Effect.promise(() => import("../main.ts"))
     const flags = ConfigProvider.fromUnknown({
       ...(Option.isSome(port) ? { PORT: String(port.value) } : {}),
       ...(Option.isSome(dataDir) ? { MILLSTREAM_DATA_DIR: dataDir.value } : {})
     })
-    const served = Option.match(file, {
-      onNone: () => Layer.launch(layer),
-      onSome: (file) =>
-        Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Hosting.run(file, watch, context)))
-    })
-    return yield* served.pipe(
+    const hosted = Option.match(file, { onNone: () => Layer.empty, onSome: (file) => Hosting.layer(file, watch) })
+    return yield* Layer.launch(layerWith(hosted)).pipe(
       Effect.provide(ConfigProvider.layerAdd(flags, { asPrimary: true })),
       Effect.mapError((error) => error._tag === "Failure" ? error : Failure.fromStart(error))
     )

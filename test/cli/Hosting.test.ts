@@ -65,8 +65,9 @@ layer(services, { excludeTestServices: true })("millstream serve FILE", (it) => 
     Effect.gen(function*() {
       const { file, save } = yield* example
       const { until } = yield* serve([file, "--watch"])
-      const baseUrl = yield* until(/http:\/\/127\.0\.0\.1:\d+/)
+      // Its processors are known before a port opens, so that nothing that comes in is history to them.
       yield* until(/PingPong\.ts: 1 layer at work/)
+      const baseUrl = yield* until(/http:\/\/127\.0\.0\.1:\d+/)
       const streams = yield* Client.make({ baseUrl })
       /** Sends a ping and returns what is answered next. */
       const answers = Effect.fnUntraced(function*(from: string, count: number) {
