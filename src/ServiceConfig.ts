@@ -21,6 +21,8 @@ export interface Settings {
   readonly allowedOrigins: ReadonlyArray<string>
   /** In lower case. */
   readonly redactedHeaders: ReadonlyArray<string>
+  /** As `host:port`, in lower case. */
+  readonly allowEgress: ReadonlyArray<string>
   readonly maxTails: number
   readonly requestSeconds: number
   readonly maxHops: number
@@ -100,6 +102,9 @@ const circuitBreaker = (text: string): Result.Result<Limit | "off", string> => {
     : Result.fail(`capacity/refillPerSecond, both above 0, such as 100/100, or off; not ${JSON.stringify(text)}`)
 }
 
+const isTarget = (text: string): boolean =>
+  /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]):0*[1-9][0-9]*$/.test(text) && URL.canParse(`http://${text}`)
+
 // A refusal of a secret does not repeat it.
 const secret = (what: string, judge: RegExp) => (text: string) =>
   judge.test(text) ? Result.succeed(Redacted.make(text)) : Result.fail(what)
@@ -162,6 +167,12 @@ const table = {
     "Request headers, separated by commas, that `webhook/received` leaves out beside those of credentials",
     lowerCaseList("names of headers", (entry) => /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(entry))
   ),
+  allowEgress: setting(
+    "MILLSTREAM_ALLOW_EGRESS",
+    "",
+    "Targets as `host:port`, separated by commas, that may be sent to although they are loopback or private",
+    lowerCaseList("targets as host:port such as localhost:3001", isTarget)
+  ),
   // Each holds a socket and at most one page of history.
   maxTails: setting(
     "MILLSTREAM_MAX_TAILS",
@@ -213,6 +224,7 @@ export const defaults: Settings = {
   allowedHosts: table.allowedHosts.value,
   allowedOrigins: table.allowedOrigins.value,
   redactedHeaders: table.redactedHeaders.value,
+  allowEgress: table.allowEgress.value,
   maxTails: table.maxTails.value,
   requestSeconds: table.requestSeconds.value,
   maxHops: table.maxHops.value,
@@ -233,6 +245,7 @@ export const config: Config.Config<Settings> = Config.all({
   allowedHosts: table.allowedHosts.config,
   allowedOrigins: table.allowedOrigins.config,
   redactedHeaders: table.redactedHeaders.config,
+  allowEgress: table.allowEgress.config,
   maxTails: table.maxTails.config,
   requestSeconds: table.requestSeconds.config,
   maxHops: table.maxHops.config,
