@@ -28,6 +28,8 @@ export class Growth extends Context.Service<Growth, {
   /** The streams that someone listens to, prefixes left out. */
   readonly watched: () => ReadonlyArray<StreamPath>
   readonly announce: (grown: Grown) => void
+  /** The same for those only who listen to exactly this stream: its signal may have been lost. */
+  readonly remind: (grown: Grown) => void
   /** Everything may have grown: signals were lost. */
   readonly announceAll: () => void
 }>()("millstream/log/Growth") {
@@ -52,6 +54,7 @@ export class Growth extends Context.Service<Growth, {
           if (prefix !== Path.root) prefixes.call(prefix, grown)
         }
       },
+      remind: (grown) => streams.call(grown.path, grown),
       announceAll: () => {
         streams.callAll()
         prefixes.callAll()

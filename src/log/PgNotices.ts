@@ -93,7 +93,7 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
     if (watched.length === 0) return
     const found = new Map((yield* heads(watched)).map(({ head, path }) => [path, Number(head)]))
     // One that is not there was deleted, or never written: its readers find out.
-    for (const path of watched) growth.announce({ path, head: found.get(path), types: undefined, deleted: false })
+    for (const path of watched) growth.remind({ path, head: found.get(path), types: undefined, deleted: false })
   }).pipe(
     Effect.timeout(lookTimeout),
     Outage.make(

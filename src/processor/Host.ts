@@ -4,6 +4,7 @@
  */
 import { Deferred, Duration, Effect, FiberMap, Latch, Schedule, Semaphore } from "effect"
 import type { Scope } from "effect"
+import * as Control from "../domain/ControlEvent.ts"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
@@ -48,7 +49,10 @@ export class Host {
   readonly processor: Any
   private readonly options: Options
   private readonly isMeant: (path: StreamPath) => boolean
+  /** What wakes an instance; none: everything. */
   private readonly types: ReadonlySet<string> | undefined
+  /** Whether it consumes nothing but control events. */
+  private readonly isRare: boolean
   private readonly awake = new Map<StreamPath, Awake>()
   /** Streams that were named and are not looked at yet: each once, so bounded by the number of streams. */
   private readonly named = new Set<StreamPath>()
@@ -56,13 +60,15 @@ export class Host {
   private readonly parked = new Set<StreamPath>()
   private readonly someNamed = Latch.makeUnsafe()
   private readonly someGrown = Latch.makeUnsafe(true)
+  private readonly someChanged = Latch.makeUnsafe()
 
   constructor(options: Options) {
     this.options = options
     this.processor = options.processor
     this.isMeant = StreamPattern.matcher(options.streams)
-    const types = Instance.typesOf(options.processor)
-    this.types = types === undefined ? undefined : new Set(types)
+    const types = options.processor.consumes.map(({ type }) => type)
+    this.types = types.includes("*") ? undefined : new Set(types)
+    this.isRare = types.every(Control.isReserved)
   }
 
   status(path: StreamPath): Status | undefined {
@@ -95,13 +101,17 @@ export class Host {
   private hear({ deleted, head, path, types }: Grown): void {
     this.someGrown.openUnsafe()
     if (deleted) this.parked.delete(path)
-    if (deleted || !this.isMeant(path) || !this.concerns(types)) return
-    if (this.parked.has(path) && !Instance.mayResume(types)) return
+    if (deleted || !this.isMeant(path)) return
+    // What a person changed is undone: it is looked for, since only instances that there are can be meant.
+    if (types !== undefined && Instance.mayResume(types)) this.someChanged.openUnsafe()
+    if (!this.concerns(types) || this.parked.has(path) && !Instance.mayResume(types)) return
     this.name(path, head)
   }
 
   private concerns(types: ReadonlySet<string> | undefined): boolean {
-    if (types === undefined || this.types === undefined) return true
+    // What another server wrote is told without types. It is hardly ever rare, and the cursor finds it soon.
+    if (types === undefined) return !this.isRare
+    if (this.types === undefined) return true
     for (const type of types) if (this.types.has(type)) return true
     return false
   }
@@ -236,7 +246,8 @@ export class Host {
       for (const path of paths) this.name(path)
       const last = paths.at(-1)
       if (last === undefined || paths.length < pageInstances) {
-        yield* Effect.sleep(undoneEvery)
+        yield* Effect.timeoutOption(this.someChanged.await, undoneEvery)
+        this.someChanged.closeUnsafe()
         after = ""
       } else after = last
     }

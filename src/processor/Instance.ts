@@ -71,10 +71,10 @@ export const changes: ReadonlyArray<string> = [
   Control.ProcessorSkipped.type,
   Control.ProcessorRefolded.type
 ]
-/** What concerns every instance, whatever it consumes. */
+/** What concerns every instance that is awake, whatever it consumes. */
 const noticed: ReadonlyArray<string> = [Control.Paused.type, Control.Resumed.type, ...changes]
 
-/** The types that wake an instance; none means every one. */
+/** The types that an instance reads; none means every one. */
 export const typesOf = (processor: Any): ReadonlyArray<string> | undefined => {
   const types = processor.consumes.map(({ type }) => type)
   return types.includes("*") ? undefined : [...new Set([...types, ...noticed])]

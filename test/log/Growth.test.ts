@@ -7,8 +7,9 @@ import type { Grown } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import * as PgEventStore from "../../src/log/PgEventStore.ts"
 import type { StreamPath } from "../../src/domain/StreamPath.ts"
+import { root } from "../../src/domain/StreamPath.ts"
 import * as TestPostgres from "../TestPostgres.ts"
-import { append, below, event, fresh } from "./suite/Fixture.ts"
+import { append, below, breakerOff, event, fresh } from "./suite/Fixture.ts"
 
 const fails = () => {
   throw new Error("a fault of ours")
@@ -26,6 +27,32 @@ const hearing = (growth: Growth["Service"], path: StreamPath) =>
 const logged: Array<string> = []
 const logs = Logger.layer([Logger.make(({ message }) => logged.push(String(message)))])
 const memory = MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer), Layer.provide(logs))
+
+layer(memory)("growth", (it) => {
+  it.effect("is told once to whoever listens to the stream, above it, or to all there is", () =>
+    Effect.gen(function*() {
+      const growth = yield* Growth
+      const above = fresh()
+      const path = below(above, "a")
+      const told: Array<string> = []
+      const note = (name: string) => () => told.push(name)
+      const stops = [
+        growth.onPrefix(root, note("root")),
+        growth.onPrefix(above, note("above")),
+        growth.onPrefix(path, note("prefix")),
+        growth.onPrefix(below(path, "b"), note("below")),
+        growth.onStream(path, note("stream"))
+      ]
+      yield* append(path, breakerOff)
+      assert.deepStrictEqual(told.splice(0).toSorted(), ["above", "above", "prefix", "root", "root", "root", "stream"])
+      growth.remind({ path, head: 2, types: undefined, deleted: false })
+      assert.deepStrictEqual(told.splice(0), ["stream"])
+      for (const stop of stops.slice(1)) stop()
+      yield* append(path, event("came"))
+      assert.deepStrictEqual(told, ["root"])
+      stops[0]?.()
+    }))
+})
 
 layer(memory)("a listener that fails", (it) => {
   it.effect("leaves the others, the append and what is above it alone, and the log says so", () =>

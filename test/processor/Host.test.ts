@@ -2,7 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { ErrorOccurred, Paused, Resumed } from "../../src/domain/ControlEvent.ts"
+import { StreamPath } from "../../src/domain/StreamPath.ts"
 import { Checkpoints } from "../../src/log/Checkpoints.ts"
+import { Growth } from "../../src/log/Growth.ts"
 import { Processor } from "../../src/processor/Processor.ts"
 import { TestHost } from "../../src/testing/TestHost.ts"
 import { answering, went } from "./Answering.ts"
@@ -37,6 +40,29 @@ describe("hooks that hang", () => {
 const turn = Effect.callback<void>((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
+})
+
+describe("an instance", () => {
+  const rare = Processor.make("rare", { state: Schema.Int, initial: 0, consumes: [ErrorOccurred] })
+    .reduce({ "stream/error-occurred": (count) => count + 1 })
+    .toLayer({})
+  const streams = Effect.flatMap(Checkpoints, (checkpoints) =>
+    Effect.map(checkpoints.instances("rare", ""), (all) => all.map(({ path }) => path)))
+
+  it.effect("is made where its processor consumes something, not where a stream was paused or written elsewhere", () =>
+    Effect.gen(function*() {
+      const growth = yield* Growth
+      yield* append("/paused", Paused.make({}), Resumed.make({}))
+      yield* append("/s", went(1))
+      yield* quiet
+      // What another server wrote is told without types.
+      growth.announce({ path: StreamPath.make("/s"), head: undefined, types: undefined, deleted: false })
+      yield* quiet
+      assert.deepStrictEqual(yield* streams, [])
+      yield* append("/s", ErrorOccurred.make({ message: "no" }))
+      yield* quiet
+      assert.deepStrictEqual(yield* streams, ["/s"])
+    }).pipe(during(rare), Effect.provide(TestHost.layerLog())))
 })
 
 describe("a defect of the host", () => {

@@ -86,7 +86,7 @@ export const broken: { readonly [name: string]: Broken } = {
       Effect.suspend(() => land(commit, renewed(commit, world, { epoch: false, revision: true })))
   },
   "takeover between fold and commit": {
-    caught: ["state", "facts"],
+    caught: ["state", "facts", "fibers"],
     commit: (commit, { land, world }) =>
       Effect.suspend(() => {
         const fresh = renewed(commit, world, { epoch: true, revision: true })
