@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { Metadata, Offset } from "./Event.ts"
 import { StreamPath } from "./StreamPath.ts"
+import { Verification } from "./Verification.ts"
 
 /** Why a stream takes no events. */
 export const Paused = Schema.Struct({
@@ -27,7 +28,9 @@ export const StreamState = Schema.Struct({
   deletedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   metadata: Metadata,
   paused: Schema.NullOr(Paused),
-  circuitBreaker: CircuitBreaker
+  circuitBreaker: CircuitBreaker,
+  /** Whose signature what arrives and is no event must carry. */
+  verification: Schema.optionalKey(Verification)
 }).annotate({ identifier: "StreamState" })
 export type StreamState = typeof StreamState.Type
 

@@ -1,7 +1,7 @@
 /**
  * Who may ask: judged for every request before it is routed. A web page cannot reach a server on loopback, since the
  * host and the origin must be the server's own or named in its settings. The token of `/in/<token>/` is judged by
- * `judgeIngest`, since it is in the path.
+ * `judgeIngest`, since it is in the path; an append without a token is judged where its signature can be.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -52,7 +52,9 @@ const exposedHeaders = "millstream-cursor, millstream-more, retry-after, www-aut
 export interface Access {
   /** Why a request is refused, or `undefined`. */
   readonly refuse: (request: Asked) => StreamError | undefined
-  /** The answer to a request that no route sees: a refusal, or a preflight. */
+  /** Why the token of a request is refused, or `undefined`. */
+  readonly judgeToken: (request: Asked) => Unauthorized | undefined
+  /** The answer to a request that no route sees: a refusal, or a preflight. An append without a token is seen. */
   readonly answer: (request: Asked) => HttpServerResponse.HttpServerResponse | undefined
   /** What every answer to the request carries. */
   readonly headers: (request: Asked) => { readonly [name: string]: string }
@@ -102,15 +104,23 @@ export const make = (terms: Terms): Access => {
     hosts(request.headers["host"]) ?? judgeOrigin(request) ??
       (isPreflight(request) ? undefined : judgeToken(request) ?? judgeUrl(request))
 
+  // Whoever sends it may be admitted by a signature, which only the append's own route can judge.
+  const mayBeSigned = (request: Asked): boolean =>
+    request.method === "POST" && request.url.startsWith("/api/streams/") &&
+    request.headers["authorization"] === undefined && judgeUrl(request) === undefined
+
   const plain = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
   // Caches must know that the answer to another origin has other headers.
   const varied = origins.size === 0 ? plain : { ...plain, vary: "Origin" }
 
   return {
     refuse,
+    judgeToken,
     answer: (request) => {
       const refusal = refuse(request)
-      if (refusal !== undefined) return Reply.problem(request, refusal)
+      if (refusal !== undefined && !(refusal._tag === "Unauthorized" && mayBeSigned(request))) {
+        return Reply.problem(request, refusal)
+      }
       return isPreflight(request) ? HttpServerResponse.empty({ status: 204, headers: preflightHeaders }) : undefined
     },
     headers: ({ headers, url }) => {

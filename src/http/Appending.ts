@@ -9,13 +9,18 @@ import type { StreamError } from "../domain/StreamError.ts"
 import { InvalidEvent, InvalidPath } from "../domain/StreamError.ts"
 import type { Appended, AppendRequest } from "../log/EventStore.ts"
 import * as Body from "./Body.ts"
-import type * as Received from "./Received.ts"
+import * as Received from "./Received.ts"
 import * as StreamUrl from "./StreamUrl.ts"
 
 export interface Asked {
   readonly request: AppendRequest
   /** Whether the reply is an array. */
   readonly batch: boolean
+  /** Where the body is no event, or an event that claims that something arrived. */
+  readonly arrived?: {
+    /** What somebody may have signed, without its content coding; none where it is only claimed. */
+    readonly body: Uint8Array | undefined
+  } | undefined
 }
 
 export interface Terms {
@@ -30,28 +35,38 @@ export const target = (url: string, prefix: string): Result.Result<StreamUrl.Str
       ? Result.fail(new InvalidPath({ path: `${parsed.path}/**`, reason: "/** can be read, not appended to" }))
       : Result.succeed(parsed))
 
-/** What is to be appended. `ingestOnly`: whoever sends it may only deliver. */
+/**
+ * Who sends it: a client with all rights; one that may only deliver, whose bodies are never events; or a stranger,
+ * whose delivery must verify. The last two may not name a reserved type.
+ */
+export type Sender = "client" | "deliverer" | "stranger"
+
+/** What is to be appended. */
 export const decode = (
   incoming: IncomingMessage,
   url: StreamUrl.StreamUrl,
   body: Buffer,
-  ingestOnly: boolean,
+  sender: Sender,
   terms: Terms
 ): Result.Result<Asked, StreamError> => {
-  const arrival = new Arrival(incoming, body, ingestOnly)
-  if (arrival.as !== undefined && ingestOnly && Control.isReserved(arrival.as)) {
+  const arrival = new Arrival(incoming, body, sender === "deliverer")
+  if (arrival.as !== undefined && sender !== "client" && Control.isReserved(arrival.as)) {
     return Result.fail(new InvalidEvent({ field: "as", reason: `${JSON.stringify(arrival.as)} has a reserved prefix` }))
   }
   const decoded = Body.decode(arrival, terms.redactedHeaders)
   if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
-  const { batch, events, made } = decoded.success
+  const { arrived, batch, events, made } = decoded.success
+  let isClaim = false
   // What the server made of a body that is no event is not a client's claim.
   for (let i = 0; made !== true && i < events.length; i++) {
     const event = events[i]
     const wrong = event === undefined ? undefined : Control.judge(event)
     if (wrong !== undefined) return Result.fail(batch ? wrong.at(i) : wrong)
+    if (event?.type === Received.type) isClaim = true
   }
-  return Result.succeed({ request: { path: url.path, events }, batch })
+  const request = { path: url.path, events }
+  if (isClaim) return Result.succeed({ request, batch, arrived: { body: undefined } })
+  return Result.succeed(arrived === undefined ? { request, batch } : { request, batch, arrived: { body: arrived } })
 }
 
 /** The answer's text and status. */

@@ -1,23 +1,36 @@
 /** Takes in a request's body, up to a bound of its own and one of all bodies together, as the bytes that arrived. */
 import { Effect, Result } from "effect"
 import type { IncomingMessage } from "node:http"
-import { maxRequestBytes } from "../domain/Bounds.ts"
+import { maxEventBytes, maxRequestBytes } from "../domain/Bounds.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import type { PayloadTooLarge, Unavailable } from "../domain/StreamError.ts"
+import * as Batch from "./Batch.ts"
 import * as BodyRoom from "./BodyRoom.ts"
 import * as ContentEncoding from "./ContentEncoding.ts"
 
 /** What a body's bytes became. */
 export type Arrived = Result.Result<Buffer, PayloadTooLarge | InvalidRequest | Unavailable>
 
+/** How many bytes a body may have, and what is said of more. */
+export interface Bound {
+  readonly bytes: number
+  readonly tooLarge: () => PayloadTooLarge
+}
+
+const ofRequest: Bound = { bytes: maxRequestBytes, tooLarge: ContentEncoding.tooLarge }
+/** For what can only be one event. */
+export const ofEvent: Bound = { bytes: maxEventBytes, tooLarge: Batch.tooLarge }
+
 /**
  * Calls back once with all of the body. What is past the bound is refused before it is read, where its length is told;
  * what has no room is refused as soon as there is none.
  */
-export const listen = (incoming: IncomingMessage, done: (arrived: Arrived) => void): void => {
+export const listen = (incoming: IncomingMessage, done: (arrived: Arrived) => void, bound = ofRequest): void => {
   const room = BodyRoom.ofProcess
   const length = Number(incoming.headers["content-length"] ?? Number.NaN)
-  if (length > maxRequestBytes) return done(Result.fail(ContentEncoding.tooLarge()))
+  if (length > bound.bytes) return done(Result.fail(bound.tooLarge()))
+  // Its sender left before anybody listened, so that no event would tell.
+  if (incoming.destroyed) return done(cut)
   let first: Buffer | undefined
   let chunks: Array<Buffer> | undefined
   let bytes = 0
@@ -34,7 +47,7 @@ export const listen = (incoming: IncomingMessage, done: (arrived: Arrived) => vo
     // The rest of a body that was refused is read, so that the connection can be used again, and not kept.
     if (isDone) return
     bytes += chunk.length
-    if (bytes > maxRequestBytes) return finish(Result.fail(ContentEncoding.tooLarge()))
+    if (bytes > bound.bytes) return finish(Result.fail(bound.tooLarge()))
     // A body that is complete takes none: short ones, which come in one piece, get by where slow ones fill the room.
     if (bytes !== length) {
       if (!room.take(chunk.length)) return finish(Result.fail(BodyRoom.isFull()))
@@ -52,6 +65,7 @@ const cut: Arrived = Result.fail(new InvalidRequest({ reason: "The body ended be
 
 /** All of the body. */
 export const body = (
-  incoming: IncomingMessage
+  incoming: IncomingMessage,
+  bound?: Bound
 ): Effect.Effect<Buffer, PayloadTooLarge | InvalidRequest | Unavailable> =>
-  Effect.callback((resume) => listen(incoming, (arrived) => resume(Effect.fromResult(arrived))))
+  Effect.callback((resume) => listen(incoming, (arrived) => resume(Effect.fromResult(arrived)), bound))

@@ -28,11 +28,15 @@ export interface Arrival extends Received.Request {
   readonly ingestOnly?: boolean | undefined
 }
 
-/** The events to append; `batch` where the reply is an array, `made` where the event is the server's own. */
+/**
+ * The events to append; `batch` where the reply is an array, `made` where the event is the server's own, `arrived` where
+ * the body is no event: its bytes without their coding.
+ */
 export interface Decoded {
   readonly events: NonEmptyReadonlyArray<Proposed>
   readonly batch: boolean
   readonly made?: boolean | undefined
+  readonly arrived?: Uint8Array | undefined
 }
 
 export type Refusal = InvalidRequest | InvalidEvent | PayloadTooLarge
@@ -49,21 +53,21 @@ export const decode = (
   const read = Reading.read(body.success, arrival.contentType)
   if (Result.isFailure(read)) return Result.fail(read.failure)
   const reading = read.success
-  const size = body.success.length
+  const bytes = body.success
   if (reading._tag === "Other") {
-    return received(arrival, reading.body, reading.raw, reading.reason, size, redactedHeaders)
+    return received(arrival, reading.body, reading.raw, reading.reason, bytes, redactedHeaders)
   }
   if (reading._tag === "Value" && !Array.isArray(reading.value)) {
     const { value, source } = reading
     if (arrival.ingestOnly !== true && EventShape.isMeant(value)) {
-      if (size > maxEventBytes || Batch.isTooLarge(source)) return Result.fail(Batch.tooLarge())
+      if (bytes.length > maxEventBytes || Batch.isTooLarge(source)) return Result.fail(Batch.tooLarge())
       const event = EventShape.propose(value, source)
       return Result.isFailure(event) ? Result.fail(event.failure) : single(event.success, arrival)
     }
     const reason = arrival.ingestOnly === true ? neverAnEvent : EventShape.strangeness(value)
-    return received(arrival, Json.minify(source), reading.raw, reason, size, redactedHeaders)
+    return received(arrival, Json.minify(source), reading.raw, reason, bytes, redactedHeaders)
   }
-  return several(reading, arrival, size, redactedHeaders)
+  return several(reading, arrival, bytes, redactedHeaders)
 }
 
 const neverAnEvent = "what arrives here is never an event"
@@ -72,12 +76,12 @@ const neverAnEvent = "what arrives here is never an event"
 const several = (
   reading: Reading.Value | Reading.Rows,
   arrival: Arrival,
-  size: number,
+  bytes: Uint8Array,
   redactedHeaders: ReadonlySet<string>
 ): Result.Result<Decoded, Refusal> => {
   const values: ReadonlyArray<unknown> = reading._tag === "Rows" ? reading.values : asArray(reading.value)
   // Too large to be one event, so it could only be a batch.
-  if (values.length > maxBatch && size > maxEventBytes) return Result.fail(Batch.tooMany())
+  if (values.length > maxBatch && bytes.length > maxEventBytes) return Result.fail(Batch.tooMany())
   if (arrival.ingestOnly !== true && values.some(EventShape.isMeant)) {
     if (values.length > maxBatch) return Result.fail(Batch.tooMany())
     if (arrival.idempotencyKey !== undefined) {
@@ -98,7 +102,7 @@ const several = (
     : values.length === 0
     ? "an empty array is not an event"
     : `none of several is an event: ${EventShape.strangeness(values[0])}`
-  return received(arrival, body, reading.raw, reason, size, redactedHeaders)
+  return received(arrival, body, reading.raw, reason, bytes, redactedHeaders)
 }
 
 const asArray = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : [value]
@@ -109,17 +113,17 @@ const received = (
   body: JsonText,
   raw: string | undefined,
   reason: string,
-  size: number,
+  bytes: Uint8Array,
   redactedHeaders: ReadonlySet<string>
 ): Result.Result<Decoded, Refusal> => {
-  if (size > maxEventBytes) return Result.fail(Batch.tooLarge())
+  if (bytes.length > maxEventBytes) return Result.fail(Batch.tooLarge())
   if (arrival.as === undefined) {
     const event = Received.webhook(arrival, body, raw, reason, redactedHeaders)
-    return Result.map(single(event, arrival), (decoded) => ({ ...decoded, made: true }))
+    return Result.map(single(event, arrival), (decoded) => ({ ...decoded, made: true, arrived: bytes }))
   }
   const problem = nameProblem(arrival.as)
   return problem === undefined
-    ? single({ type: arrival.as, payload: body }, arrival)
+    ? Result.map(single({ type: arrival.as, payload: body }, arrival), (decoded) => ({ ...decoded, arrived: bytes }))
     : EventShape.wrong("as", problem)
 }
 

@@ -9,7 +9,6 @@ import type { Server } from "node:http"
 import { maxRequestBytes } from "../domain/Bounds.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
-import { EventStore } from "../log/EventStore.ts"
 import { ServiceConfig } from "../ServiceConfig.ts"
 import * as Access from "./Access.ts"
 import { prefix } from "./AppendHandlers.ts"
@@ -17,11 +16,12 @@ import * as Appending from "./Appending.ts"
 import * as Arriving from "./Arriving.ts"
 import * as JsonIndent from "./JsonIndent.ts"
 import * as Problem from "./Problem.ts"
+import * as Recording from "./Recording.ts"
 import * as Reply from "./Reply.ts"
 
 /** Makes a server take appends this way. */
 export const make = Effect.gen(function*() {
-  const store = yield* EventStore
+  const recording = yield* Recording.make
   const settings = yield* ServiceConfig
   const access = Access.make(settings)
   const terms = { redactedHeaders: new Set(settings.redactedHeaders) }
@@ -66,11 +66,10 @@ export const make = Effect.gen(function*() {
       const replied = Effect.suspend(() => {
         const asked = Result.flatMap(
           arrived,
-          (body) => Appending.decode(incoming, target.success, body, false, terms)
+          (body) => Appending.decode(incoming, target.success, body, "client", terms)
         )
         if (Result.isFailure(asked)) return Effect.fail(asked.failure)
-        const { batch, request } = asked.success
-        return Effect.map(store.append(request), (appended) => Appending.reply(appended, batch))
+        return recording.record(asked.success, incoming.headers)
       })
       // Nobody interrupts this: an append whose client has gone still commits.
       runFork(replied).addObserver((exit) => {

@@ -15,7 +15,10 @@ export interface Request {
 /** Headers that are never recorded: whoever reads the stream could act as who sent them. */
 export const credentials: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"])
 
-/** The `webhook/received` of a body. `redacted` are more headers to leave out, in lower case. */
+/** The type of the event that keeps a body which is none. */
+export const type = "webhook/received"
+
+/** The event of a body. `redacted` are more headers to leave out, in lower case. */
 export const webhook = (
   request: Request,
   body: JsonText,
@@ -23,7 +26,7 @@ export const webhook = (
   reason: string,
   redacted: ReadonlySet<string>
 ): Proposed => ({
-  type: "webhook/received",
+  type,
   payload: `{"reason":${JSON.stringify(reason)},"method":${JSON.stringify(request.method)}` +
     `,"contentType":${JSON.stringify(request.contentType ?? null)}` +
     `,"query":${named(request.query, () => false)}` +

@@ -13,6 +13,9 @@ import { OffsetMismatch, StreamPaused } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as TokenBucket from "../domain/TokenBucket.ts"
+import { Verification, VerificationConfigured } from "../domain/Verification.ts"
+import type { Proof } from "./Arrivals.ts"
+import { Unverified } from "./Arrivals.ts"
 import type { Head } from "./CoreState.ts"
 import { CoreState, initial, limitOf } from "./CoreState.ts"
 
@@ -45,6 +48,17 @@ export interface Terms {
   readonly now: number
   readonly breaker: TokenBucket.Limit | "off"
 }
+
+/**
+ * Why a stream does not take what arrives with such a proof, or `undefined`. Asked before all else, idempotency too:
+ * nobody who is not verified hears what is recorded.
+ */
+export const judgeArrival = ({ core: { verification } }: Head, { required, verified }: Proof): Unverified | undefined =>
+  verification === undefined
+    ? required ? new Unverified({ asked: undefined }) : undefined
+    : verified !== undefined && sameVerification(verification, verified)
+    ? undefined
+    : new Unverified({ asked: verification })
 
 /** Admits a request whole, or says why not. */
 export const admit = (
@@ -179,7 +193,10 @@ export class Draft {
 const decodeReason = Schema.decodeUnknownSync(Schema.fromJsonString(Control.Paused.payload))
 const decodeBreaker = Schema.decodeUnknownSync(Schema.fromJsonString(Control.CircuitBreakerConfigured.payload))
 
+const decodeVerification = Schema.decodeUnknownSync(Schema.fromJsonString(VerificationConfigured.payload))
+
 const sameBreaker = Schema.toEquivalence(CoreState.fields.breaker)
+const sameVerification = Schema.toEquivalence(Verification)
 
 /** Folds a control event; the others leave the core state as it is. */
 const fold = (core: CoreState, event: Recorded): CoreState => {
@@ -203,6 +220,8 @@ const fold = (core: CoreState, event: Recorded): CoreState => {
       // Said again it changes nothing: it must not refill the bucket.
       return sameBreaker(core.breaker, breaker) ? core : { ...core, breaker, bucket: null }
     }
+    case VerificationConfigured.type:
+      return { ...core, verification: decodeVerification(event.payload) }
     default:
       return core
   }

@@ -2,6 +2,7 @@
 import { Latch } from "effect"
 import type { Exit } from "effect"
 import type { AppendError, Fenced } from "../domain/StreamError.ts"
+import type { Arrived, Unverified } from "./Arrivals.ts"
 import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
 
 export interface WaitingAppend {
@@ -11,6 +12,13 @@ export interface WaitingAppend {
   readonly answer: (exit: Exit.Exit<Appended, AppendError>) => void
 }
 
+export interface WaitingArrival {
+  readonly _tag: "Arrival"
+  readonly request: Arrived
+  readonly bytes: number
+  readonly answer: (exit: Exit.Exit<Appended, AppendError | Unverified>) => void
+}
+
 export interface WaitingCommit {
   readonly _tag: "Commit"
   readonly request: Commit
@@ -18,7 +26,7 @@ export interface WaitingCommit {
   readonly answer: (exit: Exit.Exit<ReadonlyArray<Appended>, AppendError | Fenced>) => void
 }
 
-export type Waiting = WaitingAppend | WaitingCommit
+export type Waiting = WaitingAppend | WaitingArrival | WaitingCommit
 
 export class AppendQueue {
   private items: Array<Waiting> = []

@@ -9,6 +9,7 @@ import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import { AppendQueue } from "./AppendQueue.ts"
 import type { Waiting } from "./AppendQueue.ts"
+import type { Arrived, Unverified } from "./Arrivals.ts"
 import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
 import type { Decision } from "./Group.ts"
 import type { GroupCommit, Outcome } from "./GroupCommit.ts"
@@ -27,6 +28,8 @@ const drainTime = "1 second"
 export interface Appender {
   /** Waits until the events are durable. Once it is queued it commits, even if nobody waits any more. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** The same for what arrived and is no event. */
+  readonly arrive: (arrived: Arrived) => Effect.Effect<Appended, AppendError | Unverified>
   /** The same for what the owner of a processor records together. */
   readonly commit: (commit: Commit) => Effect.Effect<ReadonlyArray<Appended>, AppendError | Fenced>
   /** Goes the way of an append without an event: through the queue to a commit of its own. */
@@ -74,6 +77,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     else {
       bytes -= each.bytes
       if (each._tag === "Append") each.answer(appended(outcome.decision))
+      else if (each._tag === "Arrival") each.answer(arrived(outcome.decision))
       else each.answer(committed(outcome.decision))
     }
     return true
@@ -215,6 +219,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         const refused = take({ _tag: "Append", request, bytes: sizeOf(request), answer: resume })
         if (refused !== undefined) resume(Effect.fail(refused))
       }),
+    arrive: (request) =>
+      Effect.callback((resume) => {
+        const refused = take({ _tag: "Arrival", request, bytes: sizeOf(request), answer: resume })
+        if (refused !== undefined) resume(Effect.fail(refused))
+      }),
     commit: (commit) =>
       Effect.callback((resume) => {
         const refused = take({ _tag: "Commit", request: commit, bytes: sizeOf(commit), answer: resume })
@@ -248,6 +257,9 @@ const appended = (decision: Decision): Exit.Exit<Appended, AppendError> => {
       return Exit.die(new Error(`An append was ${decision._tag}`))
   }
 }
+
+const arrived = (decision: Decision): Exit.Exit<Appended, AppendError | Unverified> =>
+  decision._tag === "Unverified" ? Exit.fail(decision.error) : appended(decision)
 
 const committed = (decision: Decision): Exit.Exit<ReadonlyArray<Appended>, AppendError | Fenced> => {
   switch (decision._tag) {

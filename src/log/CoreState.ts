@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { Limit, TokenBucket } from "../domain/TokenBucket.ts"
+import { Verification } from "../domain/Verification.ts"
 
 export const Pause = Schema.Struct({
   reason: Schema.String,
@@ -20,7 +21,9 @@ export const CoreState = Schema.Struct({
   /** What the stream configured; `default` is the server's own. */
   breaker: Schema.Union([Schema.Literals(["default", "off"]), Limit]),
   /** None until the first event is counted. */
-  bucket: Schema.NullOr(TokenBucket)
+  bucket: Schema.NullOr(TokenBucket),
+  /** What is asked of what arrives and is no event; left out where it is nothing. */
+  verification: Schema.optionalKey(Verification)
 })
 export type CoreState = typeof CoreState.Type
 

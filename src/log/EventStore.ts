@@ -15,13 +15,19 @@ export const pageBytes = 524_288
 /** Bound of what one page holds, in events: enough to amortise a query, little enough to start soon. */
 export const pageEvents = 1_000
 
-export interface AppendRequest {
+/** What a request to append asks for. */
+export interface Requested {
   readonly path: StreamPath
   /** At least one. They are recorded in order and together, or not at all. */
   readonly events: ReadonlyArray<Proposed>
   readonly cause?: Cause | undefined
   /** Whether the server itself says it: then it is not counted, and a paused stream takes it. */
   readonly byServer?: boolean | undefined
+}
+
+/** Events. What arrives and is none goes by `Arrivals`. */
+export interface AppendRequest extends Requested {
+  readonly arrival?: undefined
 }
 
 /** What the owner of a processor records together, or not at all. */

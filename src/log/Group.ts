@@ -11,6 +11,7 @@ import type { Terms } from "./Admission.ts"
 import * as Admission from "./Admission.ts"
 import type { Head } from "./CoreState.ts"
 import { unwritten } from "./CoreState.ts"
+import type { Arrived, Unverified } from "./Arrivals.ts"
 import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
 import * as Idempotency from "./Idempotency.ts"
 import type { Submission } from "./Submission.ts"
@@ -34,6 +35,8 @@ export type Decision =
   | { readonly _tag: "Committed"; readonly appended: ReadonlyArray<Appended>; readonly recorded: number }
   | { readonly _tag: "Refused"; readonly error: AppendError }
   | { readonly _tag: "Fenced"; readonly error: Fence }
+  /** Of what arrived and is no event. */
+  | { readonly _tag: "Unverified"; readonly error: Unverified }
   /** Another request of the group has the same key, or instance: decided once that one's outcome is known. */
   | { readonly _tag: "Deferred" }
 
@@ -84,7 +87,11 @@ export const plan = (
     for (const event of written.events) events.push(event)
     for (const [path, head] of written.heads) heads.set(path, head)
   }
-  const decide = (request: AppendRequest): Decision => {
+  const decide = (request: AppendRequest | Arrived): Decision => {
+    if (request.arrival !== undefined) {
+      const error = Admission.judgeArrival(get(request.path), request.arrival)
+      if (error !== undefined) return { _tag: "Unverified", error }
+    }
     const keys = keysOf(request)
     if (keys.length > 0) {
       if (isTaken(request.path, keys)) return { _tag: "Deferred" }
@@ -121,7 +128,7 @@ export const plan = (
   return { decisions, events, heads, looked, asked, commits }
 }
 
-const keysOf = ({ events }: AppendRequest): ReadonlyArray<string> =>
+const keysOf = ({ events }: AppendRequest | Arrived): ReadonlyArray<string> =>
   events.flatMap((event) => event.idempotencyKey ?? [])
 
 const none: ReadonlyMap<string, Idempotency.Stored> = new Map()

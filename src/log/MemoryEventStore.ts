@@ -4,6 +4,7 @@
  */
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { Limit } from "../domain/TokenBucket.ts"
+import { Arrivals } from "./Arrivals.ts"
 import { Causes } from "./Causes.ts"
 import { Checkpoints } from "./Checkpoints.ts"
 import { Directory } from "./Directory.ts"
@@ -21,7 +22,7 @@ export interface Options {
 /** The log, empty at first, with the given breaker. Its time is Effect's `Clock`. */
 export const layerOptions = (
   options: Options
-): Layer.Layer<EventStore | Directory | Causes | Checkpoints, never, Growth> =>
+): Layer.Layer<EventStore | Arrivals | Directory | Causes | Checkpoints, never, Growth> =>
   Layer.effectContext(Effect.map(Growth, (growth) => {
     const log = new MemoryLog(growth, options.breaker)
     const checkpoints = new MemoryCheckpoints(log)
@@ -39,6 +40,9 @@ export const layerOptions = (
         }),
       recent: () => undefined
     }).pipe(
+      Context.add(Arrivals, {
+        record: (arrived) => Effect.flatMap(now, (millis) => Effect.fromResult(log.arrive(arrived, millis)))
+      }),
       Context.add(Directory, {
         describe: (path) => Effect.sync(() => log.describe(path)),
         children: (path, options) => Effect.sync(() => log.children(path, options)),
@@ -66,6 +70,4 @@ export const layerOptions = (
   }))
 
 /** The same with the breaker that a service has by default. */
-export const layer: Layer.Layer<EventStore | Directory | Causes | Checkpoints, never, Growth> = layerOptions({
-  breaker: { capacity: 100, refillPerSecond: 100 }
-})
+export const layer = layerOptions({ breaker: { capacity: 100, refillPerSecond: 100 } })

@@ -9,8 +9,18 @@ import type { Limit } from "../domain/TokenBucket.ts"
 import * as Admission from "./Admission.ts"
 import type { Head } from "./CoreState.ts"
 import { unwritten } from "./CoreState.ts"
+import type { Arrived, Unverified } from "./Arrivals.ts"
 import type { Child, ChildrenOptions } from "./Directory.ts"
-import type { Appended, AppendRequest, Cursor, Page, PrefixPage, PrefixReadOptions, ReadOptions } from "./EventStore.ts"
+import type {
+  Appended,
+  AppendRequest,
+  Cursor,
+  Page,
+  PrefixPage,
+  PrefixReadOptions,
+  ReadOptions,
+  Requested
+} from "./EventStore.ts"
 import { pageBytes, pageEvents } from "./EventStore.ts"
 import type { Growth } from "./Growth.ts"
 import * as Idempotency from "./Idempotency.ts"
@@ -60,7 +70,12 @@ export class MemoryLog {
     return this.heads.get(path) ?? unwritten
   }
 
-  append(request: AppendRequest, now: number): Result.Result<Appended, AppendError> {
+  arrive(arrived: Arrived, now: number): Result.Result<Appended, AppendError | Unverified> {
+    const unverified = Admission.judgeArrival(this.get(arrived.path), arrived.arrival)
+    return unverified === undefined ? this.append(arrived, now) : Result.fail(unverified)
+  }
+
+  append(request: Requested, now: number): Result.Result<Appended, AppendError> {
     const verdict = Idempotency.judge(request.events, this.keys(request.path))
     if (verdict._tag === "Known") return Result.succeed({ lines: verdict.lines, known: true })
     if (verdict._tag === "Conflict") return Result.fail(verdict.error)

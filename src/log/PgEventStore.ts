@@ -11,6 +11,7 @@ import { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
 import * as Appender from "./Appender.ts"
+import { Arrivals } from "./Arrivals.ts"
 import { Causes } from "./Causes.ts"
 import { Checkpoints } from "./Checkpoints.ts"
 import { Directory } from "./Directory.ts"
@@ -140,7 +141,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     readWithin: (prefix, options) => inTime(readWithin(prefix, options)),
     remove: (path, { recursive }) => available(remove(path, recursive, onRemoved)),
     recent: (path, after) => recent.page(path, after)
-  }).pipe(Context.add(Directory, {
+  }).pipe(Context.add(Arrivals, { record: appender.arrive }), Context.add(Directory, {
     describe: (path) => inTime(directory.describe(path)),
     children: (path, options) => inTime(directory.children(path, options)),
     check: Effect.timeoutOrElse(appender.check, {
@@ -191,7 +192,7 @@ const inTime = <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, Unavail
 export const layer = (
   options: Options
 ): Layer.Layer<
-  EventStore | Directory | Causes | Checkpoints,
+  EventStore | Arrivals | Directory | Causes | Checkpoints,
   SqlError | PgSetup.SetupError,
   PgClient.PgClient | SqlClient | Growth
 > =>

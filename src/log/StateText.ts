@@ -14,7 +14,8 @@ export const encode = (path: StreamPath, head: Head, breaker: Limit | "off"): Js
   const paused = core.paused === null ? null : { ...core.paused, pausedAt: isoTime(core.paused.pausedAt) }
   // A deleted stream was last changed by its deletion.
   const deleted = head.exists ? "" : `,"deletedAt":"${isoTime(head.updatedAt)}"`
+  const verification = core.verification === undefined ? "" : `,"verification":${JSON.stringify(core.verification)}`
   return `{"path":"${path}","head":${head.offset},"createdAt":"${isoTime(head.createdAt)}",` +
     `"updatedAt":"${isoTime(head.updatedAt)}"${deleted},"metadata":${core.metadata},` +
-    `"paused":${JSON.stringify(paused)},"circuitBreaker":${JSON.stringify(circuitBreaker)}}`
+    `"paused":${JSON.stringify(paused)},"circuitBreaker":${JSON.stringify(circuitBreaker)}${verification}}`
 }

@@ -1,8 +1,9 @@
-/** What is handed to the appender: a client's append, or what the owner of a processor commits together. */
+/** What is handed to the appender: a client's append, what arrived, or what a processor's owner commits together. */
 import type { StreamPath } from "../domain/StreamPath.ts"
+import type { Arrived } from "./Arrivals.ts"
 import type { AppendRequest, Commit } from "./EventStore.ts"
 
-export type Submission = AppendRequest | Commit
+export type Submission = AppendRequest | Arrived | Commit
 
 export const isCommit = (submission: Submission): submission is Commit => "lease" in submission
 
@@ -36,7 +37,7 @@ export const sizeOf = (submission: Submission): number => {
   return bytes
 }
 
-const sizeOfAppend = ({ events }: AppendRequest): number => {
+const sizeOfAppend = ({ events }: AppendRequest | Arrived): number => {
   let bytes = 0
   for (const event of events) {
     bytes += event.payload.length + (event.metadata?.length ?? 0) + event.type.length + besideText

@@ -9,6 +9,7 @@ import { maxRequestBytes } from "../../src/domain/Bounds.ts"
 import * as BodyRoom from "../../src/http/BodyRoom.ts"
 import * as HotAppend from "../../src/http/HotAppend.ts"
 import * as NodeServer from "../../src/http/NodeServer.ts"
+import { Secrets } from "../../src/builtin/Secrets.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import { defaults, ServiceConfig } from "../../src/ServiceConfig.ts"
@@ -23,7 +24,7 @@ const hot = asking.pipe(
     return NodeHttpServer.layer(() => take(createServer()), options)
   }))),
   Layer.provide(MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer))),
-  Layer.provide(ServiceConfig.layerOptions({}))
+  Layer.provide([Secrets.layer, ServiceConfig.layerOptions({})])
 )
 
 const event = "{\"type\":\"ping\"}"

@@ -1,9 +1,11 @@
 /** The routes of the service over HTTP, on a log in memory and a port of its own. */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer, request as send } from "node:http"
 import type { IncomingHttpHeaders } from "node:http"
+import { Secrets, variableOf } from "../../src/builtin/Secrets.ts"
+import type { Arrivals } from "../../src/log/Arrivals.ts"
 import type { Causes } from "../../src/log/Causes.ts"
 import type { Checkpoints } from "../../src/log/Checkpoints.ts"
 import type { Directory } from "../../src/log/Directory.ts"
@@ -14,6 +16,7 @@ import { routes } from "../../src/main.ts"
 import { Instances } from "../../src/processor/Instances.ts"
 import * as Supervisor from "../../src/processor/Supervisor.ts"
 import { TimeTravel } from "../../src/processor/TimeTravel.ts"
+import * as HotAppend from "../../src/http/HotAppend.ts"
 import * as Routing from "../../src/http/Routing.ts"
 import { ServiceConfig } from "../../src/ServiceConfig.ts"
 import type { Settings } from "../../src/ServiceConfig.ts"
@@ -27,7 +30,7 @@ export interface Answer {
 export interface Asking {
   readonly method?: string
   readonly headers?: Record<string, string>
-  readonly body?: string
+  readonly body?: string | Uint8Array
 }
 
 export class TestServer extends Context.Service<TestServer, {
@@ -68,10 +71,31 @@ const processing = Instances.layer.pipe(
   Layer.provideMerge(Supervisor.layer({ maxHops: 256, leaseMillis: 5_000 }))
 )
 
+const listening = { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "100 millis" } as const
+
+/** A port whose requests are all left to routes, or one that takes appends the short way, as the service does. */
+const ports = {
+  routes: NodeHttpServer.layer(createServer, listening),
+  short: Layer.unwrap(Effect.map(HotAppend.make, (take) => NodeHttpServer.layer(() => take(createServer()), listening)))
+}
+
+export interface Options {
+  readonly port?: keyof typeof ports
+  /** Values by name, and no others. */
+  readonly secrets?: { readonly [name: string]: string }
+}
+
+/** The environment of routes, which have their secrets from it. */
+const environment = (secrets: { readonly [name: string]: string }) =>
+  ConfigProvider.layer(ConfigProvider.fromUnknown(
+    Object.fromEntries(Object.entries(secrets).map(([name, value]) => [variableOf(name), value]))
+  ))
+
 /** A server with these settings, over a log. */
-export const layerOver = (
-  log: Layer.Layer<EventStore | Directory | Causes | Checkpoints | Growth>,
-  settings: Partial<Settings> = {}
+export const layerOver = <E = never>(
+  log: Layer.Layer<EventStore | Arrivals | Directory | Causes | Checkpoints | Growth, E>,
+  settings: Partial<Settings> = {},
+  { port = "routes", secrets = {} }: Options = {}
 ) =>
   asking.pipe(
     Layer.provideMerge(HttpRouter.serve(routes, {
@@ -79,13 +103,13 @@ export const layerOver = (
       disableLogger: true,
       disableListenLog: true
     })),
-    Layer.provide(
-      NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "100 millis" })
-    ),
+    Layer.provide(ports[port]),
+    Layer.provide(Secrets.layer),
+    Layer.provide(environment(secrets)),
     Layer.provideMerge(processing),
     Layer.provideMerge(log),
     Layer.provide(ServiceConfig.layerOptions(settings))
   )
 
 /** The same over an empty log in memory. */
-export const layer = (settings: Partial<Settings> = {}) => layerOver(memory, settings)
+export const layer = (settings: Partial<Settings> = {}, options: Options = {}) => layerOver(memory, settings, options)

@@ -6,6 +6,7 @@ import { HttpServer, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import { EventStore } from "../../src/log/EventStore.ts"
 import type { Page, ReadOptions } from "../../src/log/EventStore.ts"
+import { Secrets } from "../../src/builtin/Secrets.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import * as HotAppend from "../../src/http/HotAppend.ts"
@@ -53,7 +54,7 @@ const hot = HttpServer.serve(Effect.succeed(HttpServerResponse.empty({ status: 4
     return NodeHttpServer.layer(() => take(createServer()), options)
   }))),
   Layer.provide(over({ append: () => Effect.die(new Error("a fault of ours")) })),
-  Layer.provide(ServiceConfig.layerOptions({}))
+  Layer.provide([Secrets.layer, ServiceConfig.layerOptions({})])
 )
 
 describe("an append that ends in a defect", () => {
@@ -62,9 +63,10 @@ describe("an append that ends in a defect", () => {
       const { address } = yield* HttpServer.HttpServer
       const port = "port" in address ? address.port : 0
       const body = "{\"type\":\"ping\"}"
+      const headers = { "content-type": "application/json" }
       for (let i = 0; i < 2; i++) {
         const answer = yield* Effect.promise(() =>
-          fetch(`http://127.0.0.1:${port}/api/streams/a`, { method: "POST", body })
+          fetch(`http://127.0.0.1:${port}/api/streams/a`, { method: "POST", body, headers })
         )
         assert.strictEqual(answer.status, 503)
         assert.include(yield* Effect.promise(() => answer.text()), "The server failed; its log says why")

@@ -1,0 +1,44 @@
+/** Verifies deliveries with the secrets of this server. Known limit: a value of a secret holds no white space. */
+import { Clock, Effect, Redacted } from "effect"
+import { Secrets, variableOf } from "../../builtin/Secrets.ts"
+import { Unauthorized, Unavailable } from "../../domain/StreamError.ts"
+import type { Verification } from "../../domain/Verification.ts"
+import type { Delivery } from "./Delivery.ts"
+import { providers } from "./Provider.ts"
+import * as Signature from "./Signature.ts"
+
+/** Seconds after which a sender may try again what this server has no secret for: a person must set it first. */
+const retryAfterSeconds = 60
+
+export interface Verifier {
+  /** Fails with why the delivery is refused. Where the server lacks the secret that is its own fault, and may pass. */
+  readonly verify: (
+    verification: Verification,
+    delivery: Delivery
+  ) => Effect.Effect<void, Unauthorized | Unavailable>
+}
+
+export const make = Effect.gen(function*() {
+  const secrets = yield* Secrets
+  const verifier: Verifier = {
+    verify: Effect.fnUntraced(function*({ provider: name, secret }, delivery) {
+      const provider = providers[name]
+      const values = yield* secrets.get(secret)
+      // Any of several verifies, so that a secret can be changed while deliveries are under way.
+      const keys = values.flatMap((value) => provider.key(Redacted.value(value)) ?? [])
+      if (keys.length === 0) {
+        const problem = values.length === 0 ? "is not set" : `is no secret of ${provider.name}`
+        const missing = `${variableOf(secret)} ${problem} on this server`
+        return yield* new Unavailable({
+          reason: `${missing}, so what ${provider.name} signed can not be verified`,
+          retryAfterSeconds
+        })
+      }
+      const problem = Signature.judge(provider, delivery, keys, yield* Clock.currentTimeMillis)
+      if (problem !== undefined) {
+        return yield* new Unauthorized({ reason: `This stream takes only what ${provider.name} signed: ${problem}` })
+      }
+    })
+  }
+  return verifier
+})
