@@ -6,7 +6,14 @@ import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { Otlp, PrometheusMetrics } from "effect/observability"
+import * as CircuitBreakerHooks from "./builtin/CircuitBreakerHooks.ts"
+import { Jsonata } from "./builtin/Jsonata.ts"
+import * as ScheduleHooks from "./builtin/ScheduleHooks.ts"
+import { Secrets } from "./builtin/Secrets.ts"
+import * as SubscriptionHooks from "./builtin/SubscriptionHooks.ts"
+import * as TransformerHooks from "./builtin/TransformerHooks.ts"
 import * as Database from "./Database.ts"
+import { Egress } from "./egress/Egress.ts"
 import * as Access from "./http/Access.ts"
 import * as AppendHandlers from "./http/AppendHandlers.ts"
 import * as CausesHandlers from "./http/CausesHandlers.ts"
@@ -54,7 +61,7 @@ export const routes = Layer.mergeAll(
   Docs.layer,
   PrometheusMetrics.layerHttp({ path: "/metrics" }),
   Routing.layer
-).pipe(Layer.provide(Heartbeat.layer))
+).pipe(Layer.provide(Heartbeat.layer), Layer.provide(Secrets.layer))
 
 /** The log records it and says so: over the `PgClient` in scope, the one of `DATABASE_URL`, or a Postgres of its own. */
 const Log = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: breaker }) =>
@@ -69,6 +76,19 @@ const Processing = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: bre
     Layer.provideMerge(Instances.layer),
     Layer.provideMerge(TimeTravel.layer),
     Layer.provideMerge(Supervisor.layer({ maxHops, leaseMillis: leaseSeconds * 1_000 }))
+  )))
+
+/** Those of its own: streams wake up by themselves, and reach out. */
+const BuiltIn = Layer.unwrap(Effect.map(ServiceConfig, ({ allowEgress: allow }) =>
+  Layer.mergeAll(
+    CircuitBreakerHooks.layer,
+    ScheduleHooks.layer,
+    TransformerHooks.layer,
+    SubscriptionHooks.layer
+  ).pipe(
+    Layer.provide(Jsonata.layer),
+    Layer.provide(Secrets.layer),
+    Layer.provide(Egress.layer({ allow }))
   )))
 
 /** Where the service is reached, told to whoever started it and to a second one that wants its data. */
@@ -98,7 +118,7 @@ const Http = Layer.unwrap(Effect.gen(function*() {
       { host: settings.host, port: settings.port, gracefulShutdownTimeout }
     ))
   )
-}))
+})).pipe(Layer.provide(Secrets.layer))
 
 /** Traces, metrics and logs go where `OTEL_EXPORTER_OTLP_ENDPOINT` says. */
 const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) =>
@@ -108,20 +128,18 @@ const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) 
       Layer.provide(FetchHttpClient.layer)
     )))
 
-const headless = Processing.pipe(
+const headless = BuiltIn.pipe(
+  Layer.provideMerge(Processing),
   Layer.provideMerge(Log),
   Layer.provide(Observability),
   Layer.provide(NodeServices.layer)
 )
 
-/** Processors of its own are known before a port opens: what comes in through it is new to them. */
+/** Processors, and those that are given, are known before a port opens: what comes in through it is new to them. */
 const whole = <E = never, R = never>(hosted: Layer.Layer<never, E, R> = Layer.empty) =>
   Http.pipe(
     Layer.provide(hosted),
-    Layer.provideMerge(Processing),
-    Layer.provideMerge(Log),
-    Layer.provide(Observability),
-    Layer.provide(NodeServices.layer),
+    Layer.provideMerge(headless),
     Layer.provide(Judged)
   )
 

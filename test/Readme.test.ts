@@ -9,6 +9,9 @@ import * as Tour from "./Tour.ts"
 
 const toured = ["A tour in five minutes", "The command line", "Processors elsewhere"]
 
+/** Its first command starts a server of its own, and a later one what that pushes to. */
+const connected = "Connect things"
+
 /** Its first program is the file that its command serves, and that others import. */
 const written = "Write a processor"
 
@@ -64,6 +67,15 @@ const programs = Effect.gen(function*() {
   return { folder, files }
 })
 
+/** Runs a command that begins with settings, with others in their place; the address that it tells. */
+const started = Effect.fn("started")(function*(root: string, script: string, env: { readonly [name: string]: string }) {
+  const words = script.split(" ")
+  const settings = words.filter((word) => /^[A-Z_]+=/.test(word)).map((word) => word.split("="))
+  const [command = "", ...args] = words.filter((word) => !/^[A-Z_]+=/.test(word))
+  const told = yield* Tour.until(/http:\/\/127\.0\.0\.1:\d+/, root, command, args, { ...Object.fromEntries(settings), ...env })
+  return /http:\/\/127\.0\.0\.1:\d+/.exec(told)?.[0] ?? ""
+})
+
 const services = Layer.merge(NodeServices.layer, FetchHttpClient.layer)
 
 layer(Layer.provideMerge(Readme.layer, services), { excludeTestServices: true, timeout: "30 seconds" })(
@@ -88,6 +100,24 @@ layer(Layer.provideMerge(Readme.layer, services), { excludeTestServices: true, t
           const changed = steps.with(index, { ...step, expected: step.expected.replace(/\w+|^$/, "otherwise") })
           assert.lengthOf(Tour.differences(changed, printed, url), 1, `README.md:${step.line}`)
         }
+      }))
+
+    it.effect("its server connects things as it shows, with the agent that it names", () =>
+      Effect.gen(function*() {
+        const { blocks, root } = yield* Readme
+        const [serve, ...steps] = Tour.steps(blocks, [connected])
+        const [receiver, ...others] = steps.filter(({ script }) => script.startsWith("PORT="))
+        assert.isEmpty(others)
+        const agent = yield* started(root, receiver?.script ?? "", { PORT: "0" })
+        const env = { PORT: "0", MILLSTREAM_ALLOW_EGRESS: agent.replace("http://", "") }
+        const url = yield* started(root, serve?.script ?? "", {
+          ...env,
+          MILLSTREAM_DATA_DIR: yield* TestPostgres.dataFolder
+        })
+        const taken = steps.filter((step) => step !== receiver)
+        const pushed = taken.map((step) => ({ ...step, script: step.script.replaceAll("http://127.0.0.1:8000", agent) }))
+        const printed = yield* Tour.take(root, url, pushed)
+        assert.strictEqual(Tour.differences(taken, printed, url).join("\n\n"), "")
       }))
 
     it.effect("its programs compile, and those with an output print it", () =>
@@ -121,7 +151,7 @@ layer(Layer.provideMerge(Readme.layer, services), { excludeTestServices: true, t
         assert.deepStrictEqual([npx, millstream], ["npx", "millstream"])
         const env = { PORT: "0", MILLSTREAM_DATA_DIR: yield* TestPostgres.dataFolder }
         const command = [process.execPath, [`${root}/src/cli/main.ts`, ...args], env] as const
-        const greeting = yield* Tour.until(/1 layer at work/, folder, ...command)
+        const greeting = yield* Tour.until(/1 layer at work[^]*http:\/\/127\.0\.0\.1:\d+/, folder, ...command)
         const url = /http:\/\/127\.0\.0\.1:\d+/.exec(greeting)?.[0] ?? ""
         const printed = yield* Tour.take(root, url, steps)
         assert.strictEqual(Tour.differences(steps, printed, url).join("\n\n"), "")

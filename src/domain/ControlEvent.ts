@@ -161,7 +161,7 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
     {
       eventType: CircuitBreakerConfigured,
       appendedBy: "client",
-      description: "A burst of more than capacity, or more than refillPerSecond for long, pauses the stream",
+      description: "More than capacity at once, or refillPerSecond for long, pauses the stream, for resumeAfter if set",
       example: { capacity: 1000, refillPerSecond: 500 }
     },
     {

@@ -17,21 +17,42 @@ const maxCron = 256
 
 const cronProblem = ({ cron, timezone }: { readonly cron: string; readonly timezone?: string }): string | undefined => {
   const parsed = parseCron(cron, timezone)
-  if (Result.isFailure(parsed)) return parsed.failure
+  return Result.isFailure(parsed) ? parsed.failure : undefined
+}
+
+const parse = (cron: string, timezone: string): Result.Result<Cron.Cron, string> => {
+  const parse = (onDstOverlap: Cron.DstOverlapPolicy) => Cron.parse(cron, timezone, { onDstOverlap })
+  const parsed = parse("earlier").pipe(
+    Result.flatMap((parsed) => parsed.hours.size === 0 ? parse("both") : Result.succeed(parsed)),
+    Result.mapError(({ input, message }) => `${message}: ${JSON.stringify(input ?? cron)}`)
+  )
+  if (Result.isFailure(parsed)) return parsed
   try {
     Cron.next(parsed.success, 0)
-    return undefined
+    return parsed
   } catch {
-    return `no day fits ${JSON.stringify(cron)}`
+    return Result.fail(`no day fits ${JSON.stringify(cron)}`)
   }
 }
 
-/** The times of a cron expression in a time zone, UTC where none is named; or why there are none. */
-export const parseCron = (cron: string, timezone: string | undefined): Result.Result<Cron.Cron, string> =>
-  Result.mapError(
-    Cron.parse(cron, timezone ?? "UTC"),
-    ({ input, message }) => `${message}: ${JSON.stringify(input ?? cron)}`
-  )
+/** Bound of the expressions that are kept parsed: the common ones of a server. */
+const maxParsed = 1_000
+const parsed = new Map<string, Result.Result<Cron.Cron, string>>()
+
+/**
+ * The times of a cron expression in a time zone, UTC where none is named; or why there are none. A time of day that
+ * clocks skip comes once, as much later as they were put forward; one that they show twice comes once, the first time,
+ * but where every hour is meant the hour comes twice.
+ */
+export const parseCron = (cron: string, timezone = "UTC"): Result.Result<Cron.Cron, string> => {
+  const name = JSON.stringify([cron, timezone])
+  const known = parsed.get(name)
+  if (known !== undefined) return known
+  if (parsed.size >= maxParsed) parsed.clear()
+  const made = parse(cron, timezone)
+  parsed.set(name, made)
+  return made
+}
 
 /** When: once, at a time or so long after the configuration; or again and again. */
 export const When = Schema.Union([
@@ -83,6 +104,8 @@ export const ScheduleFired = EventType.make(
   "schedule/fired",
   Schema.Struct({
     slug: Slug,
+    /** The offset of its configuration. */
+    configured: Schema.Int,
     /** ISO 8601 with milliseconds; the appended event has the key `schedule/<slug>/<due>`. */
     due: Schema.String,
     /**
@@ -90,7 +113,7 @@ export const ScheduleFired = EventType.make(
      * for good by the stream, and why.
      */
     outcome: Schema.Literals(["appended", "skipped", "waiting", "refused"]),
-    /** How many due times before this one were passed over together with it. */
+    /** How many due times before this one were passed over together with it; of a cron expression some 100 are counted. */
     missed: Schema.optionalKey(Schema.Int),
     error: Schema.optionalKey(Schema.String)
   })
@@ -120,6 +143,6 @@ export const controls: ReadonlyArray<Control> = [
     appendedBy: "server",
     processor,
     description: "A due time came, and this became of it",
-    example: { slug: "heartbeat", due: "2026-11-22T08:00:00.000Z", outcome: "appended" }
+    example: { slug: "heartbeat", configured: 2, due: "2026-11-22T08:00:00.000Z", outcome: "appended" }
   }
 ]

@@ -6,6 +6,7 @@ import * as DurationText from "./DurationText.ts"
 import { Offset, Type } from "./Event.ts"
 import { EventType } from "./EventType.ts"
 import { Expression } from "./Jsonata.ts"
+import { StreamPath } from "./StreamPath.ts"
 
 /** The name of the processor that keeps them. */
 export const processor = "subscription"
@@ -26,14 +27,14 @@ const Url = Schema.String.pipe(
   Schema.check(Schema.makeFilter(urlProblem, { toJsonSchema: () => ({ format: "uri", maxLength: maxUrl }) }))
 )
 
-/** Where a subscription begins that has no cursor yet: before the first event, behind what there is, behind an offset. */
+/** Where a subscription begins: before the first event, behind what there is, or behind an offset. */
 const StartFrom = Schema.Union([Schema.Literals(["start", "end"]), Offset])
 
 /** What happens when the receiver does not take an event. */
 const OnFailure = Schema.Struct({
   /** Attempts before it is parked or skipped; by default they go on for three days. */
   attempts: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: maxAttempts })))),
-  /** Pause before the first retry; each is twice the one before. */
+  /** Pause before the first retry, or down to half of it; each is twice the one before, up to some hours. */
   backoff: Schema.optionalKey(DurationText.atLeast(1)),
   /** `park` by default. */
   // oxlint-disable-next-line unicorn/no-thenable -- the wire's word; nobody awaits a payload
@@ -56,7 +57,10 @@ export const SubscriptionConfigured = EventType.make(
     descendants: Schema.optionalKey(Schema.Boolean),
     /** Pushes up to so many events at once, as `{ "events": [ … ] }`. */
     batch: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: maxBatch })))),
-    /** Signs each push, as Standard Webhooks. */
+    /**
+     * Signs each push, as Standard Webhooks, with all values of the secret while it is rotated. One that begins with
+     * `whsec_` is the base64 of the key, any other the key itself.
+     */
     secret: Schema.optionalKey(SecretName),
     onFailure: Schema.optionalKey(OnFailure)
   })
@@ -64,30 +68,47 @@ export const SubscriptionConfigured = EventType.make(
 
 export const SubscriptionRemoved = EventType.make("subscription/removed", Schema.Struct({ slug: Slug }))
 
+/** Which event it is: the first one of a push, at its offset in its own stream. */
+const Undelivered = {
+  slug: Slug,
+  offset: Offset,
+  /** Where the event is of a stream below. */
+  streamPath: Schema.optionalKey(StreamPath)
+}
+
 /** The receiver did not take an event: said once for each. */
 export const SubscriptionRetrying = EventType.make(
   "subscription/retrying",
-  Schema.Struct({ slug: Slug, offset: Offset, error: Schema.String, nextAt: Schema.DateTimeUtcFromString })
+  Schema.Struct({ ...Undelivered, error: Schema.String, nextAt: Schema.DateTimeUtcFromString })
 )
 
 /** The receiver did not take an event for good, and the subscription waits for a person. */
 export const SubscriptionParked = EventType.make(
   "subscription/parked",
-  Schema.Struct({ slug: Slug, offset: Offset, attempts: Schema.Int, error: Schema.String })
+  Schema.Struct({ ...Undelivered, attempts: Schema.Int, error: Schema.String })
 )
 
-/** Go on; pass over the event at which it was parked; or begin again at an offset, inclusive. */
+const resumedProblem = ({ from, skip, streamPath }: {
+  readonly skip?: boolean
+  readonly from?: number
+  readonly streamPath?: string
+}): string | undefined =>
+  skip === true && from !== undefined
+    ? "`skip` and `from` exclude each other"
+    : streamPath !== undefined && from === undefined
+    ? "`streamPath` says whose offset `from` is, and goes with it"
+    : undefined
+
+/** Go on; pass over what the push held at which it was parked; or begin again at an offset, inclusive. */
 export const SubscriptionResumed = EventType.make(
   "subscription/resumed",
   Schema.Struct({
     slug: Slug,
     skip: Schema.optionalKey(Schema.Boolean),
-    from: Schema.optionalKey(Offset)
-  }).pipe(
-    Schema.check(Schema.makeFilter((resumed: { readonly skip?: boolean; readonly from?: number }) =>
-      resumed.skip === true && resumed.from !== undefined ? "`skip` and `from` exclude each other" : undefined
-    ))
-  )
+    from: Schema.optionalKey(Offset),
+    /** Whose offset it is, where it pushes what happens below too; the subscription's own stream by default. */
+    streamPath: Schema.optionalKey(StreamPath)
+  }).pipe(Schema.check(Schema.makeFilter(resumedProblem)))
 )
 
 export const controls: ReadonlyArray<Control> = [
@@ -97,7 +118,12 @@ export const controls: ReadonlyArray<Control> = [
     description: "Pushes this stream's events to a URL, in order, each at least once",
     example: { slug: "printer", url: "https://example.com/hook", types: ["order/placed"], startFrom: "end" }
   },
-  { eventType: SubscriptionRemoved, appendedBy: "client", description: "A subscription ends", example: { slug: "printer" } },
+  {
+    eventType: SubscriptionRemoved,
+    appendedBy: "client",
+    description: "A subscription ends",
+    example: { slug: "printer" }
+  },
   {
     eventType: SubscriptionRetrying,
     appendedBy: "server",

@@ -43,6 +43,8 @@ export interface FiberAppendOptions extends FiberCommitOptions {
 export interface Addressed<Emits extends EventType.Any> {
   readonly event: EventType.Made<Emits["type"]>
   readonly streamPath?: string | undefined
+  /** The event that this one answers, where they do not all answer the same. */
+  readonly answering?: Event | undefined
 }
 
 /** What a fiber gets beside its input. */

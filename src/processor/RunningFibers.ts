@@ -187,7 +187,8 @@ export class RunningFibers {
         return line === undefined ? yield* Effect.die("An append returned no event") : EventText.decode(line)
       }),
       appendAll: Effect.fnUntraced(function*(appends, { answering, cursor } = {}) {
-        const requests = yield* Effect.forEach(appends, (append) => requestOf(append, answering, undefined))
+        const requests = yield* Effect.forEach(appends, (append) =>
+          requestOf(append, append.answering ?? answering, undefined))
         const recorded = yield* commit(requests, cursor)
         return recorded.flatMap(({ lines }) => lines.map(EventText.decode))
       })

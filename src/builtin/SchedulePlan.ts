@@ -1,0 +1,62 @@
+/**
+ * What becomes of the times at which a schedule is due by now: a pure function of it and the time, by its policies for
+ * what was missed and for what waits.
+ */
+import * as DueTime from "./DueTime.ts"
+import type { Entry } from "./ScheduleEntry.ts"
+
+/** Bound of the missed times that are made up for where all are wanted: a longer absence is not worth a flood. */
+export const maxCaughtUp = 1_000
+/** Where none are made up for, a time this long ago still counts as met, in milliseconds: a restart takes that long. */
+export const onTimeMillis = 5_000
+/** Bound of one schedule's events that wait for a paused stream. */
+export const maxWaiting = 100
+
+/** One word on a due time, and on the `missed` ones before it. */
+export interface Step {
+  readonly due: number
+  readonly outcome: "appended" | "skipped" | "waiting" | "refused"
+  readonly missed: number
+  readonly error?: string
+}
+
+/** In order; nothing where it is not due. */
+export const make = (entry: Entry, now: number): ReadonlyArray<Step> => {
+  const steps = wanted(entry, now)
+  return entry.waiting.length === 0 ? steps : hold(entry, steps)
+}
+
+/** The same where the stream that they go to is paused. */
+export const hold = (entry: Entry, steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
+  const most = entry.overlap === "allow" ? maxWaiting : 1
+  let room = most - entry.waiting.length
+  const held: Array<Step> = []
+  for (const step of steps) {
+    if (step.outcome === "appended" && room > 0) {
+      room -= 1
+      held.push({ ...step, outcome: "waiting" })
+      continue
+    }
+    const skipped = held.at(-1)?.outcome === "skipped" ? held.pop() : undefined
+    const missed = step.missed + (skipped === undefined ? 0 : skipped.missed + 1)
+    held.push({ due: step.due, outcome: "skipped", missed })
+  }
+  return held
+}
+
+const wanted = (entry: Entry, now: number): ReadonlyArray<Step> => {
+  const { catchUp, configuredAt, next } = entry
+  if (next === null || next > now) return []
+  // One more than are wanted: what was missed before them is told of at that one.
+  const { before, last } = DueTime.until(entry, next, now, catchUp === "all" ? maxCaughtUp + 1 : 1)
+  const due = last.at(-1) ?? next
+  if (catchUp === "all") {
+    return last.map((due, index) =>
+      index === 0 && last.length > maxCaughtUp
+        ? { due, outcome: "skipped", missed: before }
+        : { due, outcome: "appended", missed: 0 })
+  }
+  // A time in the past that was configured only now was not missed.
+  const isOnTime = catchUp === "latest" || now - Math.max(due, configuredAt) <= onTimeMillis
+  return [{ due, outcome: isOnTime ? "appended" : "skipped", missed: before }]
+}
