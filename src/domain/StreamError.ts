@@ -46,7 +46,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
   }
 }
 
-/** The token is missing or wrong. */
+/** The token, or the signature of a provider that the stream asks for, is missing or wrong. */
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
   "Unauthorized",
   { reason: Schema.String },

@@ -36,6 +36,11 @@ parked try again.
   ${curl} '${url}/api/state/games/1?processor=ping-pong&at=2'
   ${curl} -X POST '${url}/api/processors/ping-pong/resume?streamPath=/games/1'
 
+Once a minute; what a webhook sends as events of your own; each event pushed to a URL.
+  ${curl} ${url}/api/types/schedule/configured
+  ${curl} ${url}/api/types/transformer/configured
+  ${curl} ${url}/api/types/subscription/configured
+
 Delete the events of a stream.
   ${curl} -X DELETE ${url}/api/streams/games/1
 
