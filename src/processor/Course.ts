@@ -2,7 +2,7 @@
  * The course of an instance through the events of its stream: each is folded, what happens after it runs, and the
  * fibers are kept running that the state calls for.
  */
-import { Clock, Deferred, Effect, Exit } from "effect"
+import { Clock, Deferred, Effect, Exit, Latch } from "effect"
 import type { Scope } from "effect"
 import * as Control from "../domain/ControlEvent.ts"
 import type { Event } from "../domain/Event.ts"
@@ -61,6 +61,8 @@ export class Course {
   private isCaughtUp = false
   private isWaiting = false
   private steps = 0
+  /** Open where no fiber should run: thousands that wait with one cost nothing. */
+  private readonly withoutFibers = Latch.makeUnsafe(true)
   /** Pauses up to here are known from the stream itself. */
   private readonly pausesAfter: number
 
@@ -171,6 +173,7 @@ export class Course {
   /** Ends an instance that waits for its stream and has nothing else to do. */
   private readonly idleness: Effect.Effect<never, Stop> = Effect.gen({ self: this }, function*() {
     while (true) {
+      yield* this.withoutFibers.await
       const { steps } = this
       yield* Effect.sleep(this.options.idleTime())
       const isIdle = () => this.isWaiting && this.steps === steps && !this.asked.isBusy
@@ -292,14 +295,21 @@ export class Course {
     return this.outbox.hasRoom
   }
 
+  private noteBusy(): void {
+    if (this.asked.isBusy) this.withoutFibers.closeUnsafe()
+    else this.withoutFibers.openUnsafe()
+  }
+
   private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
     this.compared = now
+    this.noteBusy()
     return this.asked.compare(this.fibers, this.isPaused)
   })
 
   private ended(name: string, input: EventText.JsonText, exit: Exit.Exit<unknown, unknown>): void {
     const end = this.asked.end(name, input, exit, this.standing.fibers)
     if (end === undefined) return
+    this.noteBusy()
     this.standing = { ...this.standing, fibers: end.apply(this.standing.fibers) }
     this.outbox.add({ ...this.standing, appends: end.appends, isLazy: false })
   }
