@@ -29,41 +29,44 @@ export const begin = (
     const { generation } = delivery.jump
     const isWithin = delivery.configuration.descendants === true
     if (stored?.generation !== generation) {
-      const at = yield* placeOf(store, path, delivery, isWithin, stored)
-      return { cursor: { at, generation }, stored }
+      const at = yield* placeOf(store, path, delivery, stored)
+      return { cursor: { at: yield* told(store, path, at, isWithin), generation }, stored }
     }
     const { at, failing } = stored
-    if (isWithin === (typeof at === "string")) {
-      const isCounted = failing === undefined || failing.turn === delivery.turn
-      return { cursor: isCounted ? stored : { at, generation }, stored }
-    }
-    // It follows the streams below from now on, or does not any more: the same place, told otherwise.
-    const same = yield* typeof at === "string"
-      ? FollowPlace.offsetAt(store, path, FollowPlace.decode(at))
-      : Effect.map(FollowPlace.find(store, path, at), FollowPlace.encode)
-    return { cursor: { at: same, generation }, stored }
+    const isSame = isWithin === (typeof at === "string") && (failing === undefined || failing.turn === delivery.turn)
+    return { cursor: isSame ? stored : { at: yield* told(store, path, at, isWithin), generation }, stored }
   })
 
+/** The same place, where it follows the streams below from now on, or does not any more. */
+const told = (
+  store: EventStore["Service"],
+  path: StreamPath,
+  at: Place,
+  isWithin: boolean
+): Effect.Effect<Place, Unavailable> => {
+  if (typeof at === "number") {
+    return isWithin ? Effect.map(FollowPlace.find(store, path, at), FollowPlace.encode) : Effect.succeed(at)
+  }
+  return isWithin ? Effect.succeed(at) : FollowPlace.offsetAt(store, path, FollowPlace.decode(at))
+}
+
+/** Where the configuration says that it goes on; an offset is one of its own stream. */
 const placeOf = (
   store: EventStore["Service"],
   path: StreamPath,
-  { jump: { generation, to } }: Delivery,
-  isWithin: boolean,
+  { configuration, jump: { generation, to } }: Delivery,
   stored: Cursor | undefined
 ): Effect.Effect<Place, Unavailable> => {
-  const behind = (offset: number) =>
-    isWithin ? Effect.map(FollowPlace.find(store, path, offset), FollowPlace.encode) : Effect.succeed(offset)
-  if (to === "start") return Effect.succeed(isWithin ? FollowPlace.encode(PrefixTail.start) : 0)
-  if (to === "end") return behind(generation)
-  if ("after" in to) return behind(to.after)
+  if (to === "start") return Effect.succeed(0)
+  if (to === "end") return Effect.succeed(generation)
+  if ("after" in to) return Effect.succeed(to.after)
   if ("over" in to) {
-    if (stored === undefined) return behind(generation)
+    if (stored === undefined) return Effect.succeed(generation)
     const { at, failing } = stored
     const isMeant = failing?.offset === to.over && failing.streamPath === (to.streamPath ?? path)
     return Effect.succeed(isMeant ? failing.end : at)
   }
-  if (!isWithin) return Effect.succeed(Math.max(0, to.from - 1))
-  if (to.from <= 0) return Effect.succeed(FollowPlace.encode(PrefixTail.start))
+  if (configuration.descendants !== true || to.from <= 0) return Effect.succeed(Math.max(0, to.from - 1))
   const from = to.streamPath !== undefined && Path.is(to.streamPath) ? to.streamPath : path
   // Just before that event, whatever was recorded together with it.
   return Effect.map(FollowPlace.find(store, from, to.from), ({ position, tx }) =>

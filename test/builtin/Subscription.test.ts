@@ -1,12 +1,14 @@
 /** What a stream's subscriptions come to: who is pushed to, from where on, and who waits for a person. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { maxSubscriptions, Subscription } from "../../src/builtin/Subscription.ts"
 import type { Delivery } from "../../src/builtin/Subscription.ts"
 import type { Given } from "../../src/testing/Scenario.ts"
 import * as Scenario from "../../src/testing/Scenario.ts"
 import { Offset } from "../../src/domain/Event.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
+import { TestHost } from "../../src/testing/TestHost.ts"
+import { receivers, skipping, subscriptions } from "./Delivering.ts"
 
 const stream = Scenario.make(Subscription)
 const url = "https://receiver.test/hook"
@@ -56,10 +58,10 @@ describe("configuring", () => {
 
   it.effect("identically changes nothing, however its fields are ordered", () =>
     Effect.gen(function*() {
-      const given = { types: ["x"], onFailure: { attempts: 3, then: "skip" } }
+      const given = { types: ["x"], onFailure: skipping({ attempts: 3 }) }
       const before = yield* stream.when(configured(given))
       const { state } = yield* stream.given(configured(given)).when(
-        configured({ onFailure: { then: "skip", attempts: 3 }, types: ["x"] })
+        configured({ onFailure: { ...skipping({}), attempts: 3 }, types: ["x"] })
       )
       assert.deepStrictEqual(state, before.state)
     }))
@@ -113,6 +115,19 @@ describe("configuring", () => {
       .when(configured()).then({
         asked: [delivering({ since: 4, turn: 4, jump: { generation: 4, to: "end" } })]
       }))
+})
+
+it.effect("one beyond the bound is told, and only that one", () => {
+  const { layer } = receivers()
+  const watched = Scenario.make(Subscription, subscriptions(layer))
+  const full = watched.given(...Array.from({ length: maxSubscriptions }, (_, n) => configured({}, `s${n}`)))
+  return Effect.gen(function*() {
+    const { emitted } = yield* full.when(configured({}, "more"))
+    assert.deepStrictEqual(emitted.map(({ payload, type }) => [type, JSON.parse(JSON.stringify(payload)).slug]), [
+      ["stream/error-occurred", "more"]
+    ])
+    yield* full.when(configured({ batch: 2 }, "s1")).then({ emitted: [] })
+  }).pipe(Effect.provide(TestHost.layerOver().pipe(Layer.provideMerge(TestHost.layerLog()))))
 })
 
 describe("what its fiber tells", () => {
