@@ -1,4 +1,4 @@
-/** Events in the future: what is appended, where and when. The rules of due times are in `builtin/DueTime`. */
+/** Events in the future: what is appended, where and when. The rules of due times are in `builtin/schedule/DueTime`. */
 import { Cron, Result, Schema } from "effect"
 import type { Control } from "./Control.ts"
 import { Slug } from "./Control.ts"

@@ -3,9 +3,9 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { CircuitBreaker } from "../../src/builtin/CircuitBreaker.ts"
-import { Schedule } from "../../src/builtin/Schedule.ts"
-import { Subscription } from "../../src/builtin/Subscription.ts"
-import { Transformer } from "../../src/builtin/Transformer.ts"
+import { Schedule } from "../../src/builtin/schedule/Schedule.ts"
+import { Subscription } from "../../src/builtin/subscription/Subscription.ts"
+import { Transformer } from "../../src/builtin/transformer/Transformer.ts"
 import * as TestPostgres from "../TestPostgres.ts"
 
 const definitions = [CircuitBreaker, Schedule, Subscription, Transformer]
