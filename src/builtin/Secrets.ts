@@ -5,7 +5,7 @@
 import { Config, ConfigProvider, Context, Effect, Layer, Redacted } from "effect"
 
 export class Secrets extends Context.Service<Secrets, {
-  /** The values under a name, several while they are rotated; none where it is not set. The first signs. */
+  /** The values under a name, several while they are rotated; none where it is not set. */
   readonly get: (name: string) => Effect.Effect<ReadonlyArray<Redacted.Redacted>>
 }>()("millstream/builtin/Secrets") {
   static readonly layer = Layer.effect(Secrets, Effect.gen(function*() {
