@@ -61,7 +61,7 @@ export const layer = CircuitBreaker.toLayer(Effect.gen(function*() {
               const last = yield* lastOf(path, offset)
               if (last === undefined) return
               const resumed = Control.Resumed.make({ reason, by: Control.circuitBreaker }, { offset: last + 1 })
-              isOver = yield* append(resumed).pipe(
+              isOver = yield* append(resumed, { byServer: true }).pipe(
                 // Together: the event that it appends ends this fiber.
                 Effect.andThen(Effect.as(Metric.update(resumptions, 1), true)),
                 Effect.uninterruptible,

@@ -5,8 +5,8 @@ import type * as EventType from "./EventType.ts"
 export interface Control {
   readonly eventType: EventType.Any
   readonly appendedBy: "client" | "server"
-  /** The built-in processor that appends it in the server's name: not counted, and taken by a paused stream. */
-  readonly processor?: string
+  /** The built-in processors that may append it in the server's name: not counted, and taken by a paused stream. */
+  readonly processors?: ReadonlyArray<string>
   readonly description: string
   readonly example: Schema.Json
 }

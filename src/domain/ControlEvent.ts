@@ -155,7 +155,7 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
       eventType: Resumed,
       appendedBy: "client",
       description: "A paused stream accepts events again, with a full token bucket",
-      processor: circuitBreaker,
+      processors: [circuitBreaker],
       example: { reason: "maintenance is over" }
     },
     {
@@ -168,6 +168,7 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
       eventType: ErrorOccurred,
       appendedBy: "client",
       description: "Something went wrong on this stream",
+      processors: [Subscription.processor, Transformer.processor],
       example: { message: "the printer is on fire", source: "printer" }
     },
     {
@@ -215,8 +216,8 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
   ] satisfies ReadonlyArray<Control>).map((control) => [control.eventType.type, control])
 )
 
-/** Whether a processor appends events of a type in the server's name. */
-export const speaksFor = (processor: string, type: string): boolean => all.get(type)?.processor === processor
+/** Whether a processor may append events of a type in the server's name. */
+export const speaksFor = (processor: string, type: string): boolean => all.get(type)?.processors?.includes(processor) === true
 
 /** Nothing but control events may have a type under one of these. */
 const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor)\//

@@ -141,7 +141,7 @@ export const controls: ReadonlyArray<Control> = [
   {
     eventType: ScheduleFired,
     appendedBy: "server",
-    processor,
+    processors: [processor],
     description: "A due time came, and this became of it",
     example: { slug: "heartbeat", configured: 2, due: "2026-11-22T08:00:00.000Z", outcome: "appended" }
   }

@@ -127,14 +127,14 @@ export const controls: ReadonlyArray<Control> = [
   {
     eventType: SubscriptionRetrying,
     appendedBy: "server",
-    processor,
+    processors: [processor],
     description: "A receiver did not take an event, and is tried again",
     example: { slug: "printer", offset: 7, error: "It answered 500", nextAt: "2026-11-22T08:00:00.000Z" }
   },
   {
     eventType: SubscriptionParked,
     appendedBy: "server",
-    processor,
+    processors: [processor],
     description: "A subscription waits for a person: append subscription/resumed",
     example: { slug: "printer", offset: 7, attempts: 30, error: "It answered 500" }
   },

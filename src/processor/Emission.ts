@@ -45,11 +45,12 @@ export const append = Effect.fnUntraced(function*(
   origin: Origin,
   event: EventType.Made<string>,
   streamPath: string | undefined,
-  maxHops: number
+  maxHops: number,
+  inServersName = false
 ): Effect.fn.Return<AppendRequest | undefined, InvalidPath | InvalidEvent | PayloadTooLarge> {
   const path = streamPath === undefined ? origin.path : yield* parsePath(streamPath)
-  // What only a processor of the server's own says is not judged as a client's claim would be.
-  const byServer = Control.speaksFor(origin.processor, event.type)
+  // What a processor of the server's own says so is not judged as a client's claim would be.
+  const byServer = inServersName && Control.speaksFor(origin.processor, event.type)
   const request = stamp(origin, byServer ? EventText.propose(event) : yield* propose(event), path, maxHops, byServer)
   if (request !== undefined && sizeOf(request) > maxEventBytes) {
     return yield* new PayloadTooLarge({ limit: maxEventBytes, reason: `An event has at most ${maxEventBytes} bytes` })

@@ -35,6 +35,8 @@ export interface FiberCommitOptions {
 export interface FiberAppendOptions extends FiberCommitOptions {
   /** Another stream than its own. */
   readonly streamPath?: string | undefined
+  /** Says it in the server's name, which only processors of the server's own may, and only of their own matters. */
+  readonly byServer?: boolean | undefined
   /** A name for this fact: recorded once for an instance, kind, key and input, whatever the attempt. */
   readonly once?: string | undefined
 }
@@ -45,6 +47,8 @@ export interface Addressed<Emits extends EventType.Any> {
   readonly streamPath?: string | undefined
   /** The event that this one answers, where they do not all answer the same. */
   readonly answering?: Event | undefined
+  /** As `append` has it. */
+  readonly byServer?: boolean | undefined
 }
 
 /** What a fiber gets beside its input. */

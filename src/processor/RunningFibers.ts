@@ -148,12 +148,11 @@ export class RunningFibers {
 
     /** Its append; none of them where the chain of causes that it would go on is too long. */
     const requestOf = Effect.fnUntraced(function*(
-      { event, streamPath }: Addressed<EventType.Any>,
-      answering: Event | undefined,
+      { answering, byServer, event, streamPath }: Addressed<EventType.Any>,
       idempotencyKey: string | undefined
     ) {
       const answered = answering === undefined ? origin : Emission.originOf(lease.processor, answering)
-      const request = yield* Emission.append(answered, event, streamPath ?? path, maxHops)
+      const request = yield* Emission.append(answered, event, streamPath ?? path, maxHops, byServer)
       if (request === undefined) {
         return yield* new InvalidEvent({ reason: "It answers a chain of causes that is too long already" })
       }
@@ -168,9 +167,10 @@ export class RunningFibers {
       idempotencyKey: Sha256.base64Url(identity),
       cursor: Effect.sync(() => this.cursors.get(name)),
       moveCursor: (value) => Effect.orDie(Effect.asVoid(commit([], value))),
-      append: Effect.fnUntraced({ self: this }, function*(event, { answering, cursor, once, streamPath } = {}) {
+      append: Effect.fnUntraced({ self: this }, function*(event, options = {}) {
+        const { cursor, once } = options
         const idempotencyKey = once === undefined ? undefined : `once/${Sha256.base64Url(`${identity}${once}`)}`
-        const request = yield* requestOf({ event, streamPath }, answering, idempotencyKey)
+        const request = yield* requestOf({ ...options, event }, idempotencyKey)
         const recorded = commit([request], cursor)
         const [appended] = yield* once === undefined
           ? recorded
@@ -188,7 +188,7 @@ export class RunningFibers {
       }),
       appendAll: Effect.fnUntraced(function*(appends, { answering, cursor } = {}) {
         const requests = yield* Effect.forEach(appends, (append) =>
-          requestOf(append, append.answering ?? answering, undefined))
+          requestOf({ ...append, answering: append.answering ?? answering }, undefined))
         const recorded = yield* commit(requests, cursor)
         return recorded.flatMap(({ lines }) => lines.map(EventText.decode))
       })

@@ -93,12 +93,12 @@ const appendsOf = (entry: Entry, step: Step): ReadonlyArray<Addressed<EventTypes
     ...(missed === 0 ? {} : { missed }),
     ...(error === undefined ? {} : { error })
   }, { idempotencyKey: firedKey(entry, step) })
-  if (outcome !== "appended") return [{ event: fired }]
+  if (outcome !== "appended") return [{ event: fired, byServer: true }]
   const event = EventType.make(type, Schema.Json).make(payload, {
     idempotencyKey: eventKey(entry, step),
     ...(metadata === undefined ? {} : { metadata })
   })
-  return [{ event, streamPath }, { event: fired }]
+  return [{ event, streamPath }, { event: fired, byServer: true }]
 }
 
 /** The event that is answered, as far as a cause needs it: so that each firing leads back to its configuration. */

@@ -41,7 +41,7 @@ export class Records {
       { ...this.undelivered(failing), error, nextAt: DateTime.makeUnsafe(nextAt) },
       { idempotencyKey: this.key("retrying", this.turn, failing.streamPath, failing.offset) }
     )
-    return this.once(this.progress.at(failing), (cursor) => this.tools.append(event, { cursor }))
+    return this.once(this.progress.at(failing), (cursor) => this.tools.append(event, { cursor, byServer: true }))
   }
 
   /** A push was not taken, and a person is needed. */
@@ -51,7 +51,7 @@ export class Records {
       { ...this.undelivered(failing), attempts, error },
       { idempotencyKey: this.key("parked", this.turn, failing.streamPath, failing.offset) }
     )
-    return this.once(this.progress.at(failing), (cursor) => this.tools.append(event, { cursor }))
+    return this.once(this.progress.at(failing), (cursor) => this.tools.append(event, { cursor, byServer: true }))
   }
 
   /** Something went wrong with an event; with a cursor, it moves in the same transaction. */
@@ -69,8 +69,8 @@ export class Records {
         ...this.elsewhere(streamPath)
       }, { idempotencyKey: this.key("error", streamPath, offset) })
       return cursor === undefined
-        ? this.settle(this.tools.append(told, { answering: event }), Effect.void)
-        : this.once(cursor, (cursor) => this.tools.append(told, { answering: event, cursor }))
+        ? this.settle(this.tools.append(told, { answering: event, byServer: true }), Effect.void)
+        : this.once(cursor, (cursor) => this.tools.append(told, { answering: event, byServer: true, cursor }))
     })
   }
 

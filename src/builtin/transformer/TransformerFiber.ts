@@ -86,7 +86,7 @@ export const run = ({ growth, jsonata, store }: Services) =>
         { message: message.slice(0, maxMessage), source: processor, slug, offset },
         { idempotencyKey: Output.errorKey(slug, offset) }
       )
-      const recorded = yield* patiently(position.commit(offset, [{ event: said }], event))
+      const recorded = yield* patiently(position.commit(offset, [{ event: said, byServer: true }], event))
       if (Result.isSuccess(recorded)) return
       yield* Effect.logWarning(`${slug} on ${path} failed at ${offset}, which could not be recorded there`, {
         message,
