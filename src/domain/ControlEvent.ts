@@ -216,6 +216,14 @@ export const all: ReadonlyMap<string, Control> = new Map<string, Control>(
   ] satisfies ReadonlyArray<Control>).map((control) => [control.eventType.type, control])
 )
 
+/** What processors of the server's own consume. It is rare: an index of the log knows it, and notices tell of it. */
+export const consumed: ReadonlySet<string> = new Set([
+  Paused.type,
+  Resumed.type,
+  CircuitBreakerConfigured.type,
+  ...[...Schedule.controls, ...Subscription.controls, ...Transformer.controls].map(({ eventType }) => eventType.type)
+])
+
 /** Whether a processor may append events of a type in the server's name. */
 export const speaksFor = (processor: string, type: string): boolean => all.get(type)?.processors?.includes(processor) === true
 

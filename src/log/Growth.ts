@@ -12,6 +12,8 @@ export interface Grown {
   readonly head: number | undefined
   /** The types written; none where another process wrote them. */
   readonly types: ReadonlySet<string> | undefined
+  /** Where the types are not told: whether none of them is one that the server's own processors consume. */
+  readonly isCommon?: boolean
   /** The stream was deleted: what was read before is gone. */
   readonly deleted: boolean
 }

@@ -6,6 +6,7 @@ import { Effect, Schema } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
+import * as Control from "../domain/ControlEvent.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import type { Head } from "./CoreState.ts"
 import type { Commit } from "./EventStore.ts"
@@ -142,7 +143,7 @@ export const make = Effect.fnUntraced(function*(server: string) {
       times(group.times),
       bigints(group.askedIds),
       texts(group.askedKeys),
-      notice(server, plan.heads)
+      notice(server, plan)
     ]
     // What owners commit is looked at and written by a function of its own: appends alone do not pay for it.
     if (plan.commits.length === 0) {
@@ -252,11 +253,13 @@ const knownKeys = (text: string, plan: Group.Plan): Group.KnownKeys => {
 /** Bound of a notice in bytes: Postgres takes 8,000, and past this everyone looks at everything. */
 const noticeBytes = 7_000
 
-/** Who wrote where, for other processes. */
-const notice = (server: string, heads: ReadonlyMap<StreamPath, Head>): string => {
+/** Who wrote where, for other processes: `!` where control events are among it that the server's processors consume. */
+const notice = (server: string, { events, heads }: Group.Plan): string => {
+  const rare = new Set<StreamPath>()
+  for (const { streamPath, type } of events) if (Control.consumed.has(type)) rare.add(streamPath)
   let text = server
   for (const [path, head] of heads) {
-    text += `\n${head.exists ? "+" : "-"}${path}`
+    text += `\n${head.exists ? rare.has(path) ? "!" : "+" : "-"}${path}`
     if (text.length > noticeBytes) return `${server}\n*`
   }
   return text

@@ -46,7 +46,7 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
         const deleted = entry.startsWith("-")
         cache.delete(path)
         if (deleted) recent.drop(path)
-        growth.announce({ path, head: undefined, types: undefined, deleted })
+        growth.announce({ path, head: undefined, types: undefined, deleted, isCommon: entry.startsWith("+") })
       }
     }
   }

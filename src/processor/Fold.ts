@@ -7,6 +7,7 @@ import type { JsonText } from "../domain/EventText.ts"
 import type * as EventType from "../domain/EventType.ts"
 import type { Asked, Checkpoint, Effectful, FiberTools, Folding, HookTools, Step } from "./Folding.ts"
 import * as PlainData from "./PlainData.ts"
+import * as StateSize from "./StateSize.ts"
 
 /* oxlint-disable typescript/no-explicit-any -- the compiler checked these by name where they were written */
 type Reduce<State> = (state: State, event: any) => State
@@ -84,7 +85,10 @@ export const make = <State, Consumes extends EventType.Any, Emits extends EventT
     const fold = (decoded: unknown, { hook, reduce }: Consumer<State>, isStrict: boolean): Step => {
       const previous = state
       const folded = reduce(previous, decoded)
-      if (isStrict) encode(folded)
+      if (isStrict) {
+        const wrong = StateSize.problem(encode(folded))
+        if (wrong !== undefined) throw new Error(wrong)
+      }
       state = folded
       return {
         _tag: "Folded",

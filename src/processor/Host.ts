@@ -51,7 +51,7 @@ export class Host {
   private readonly isMeant: (path: StreamPath) => boolean
   /** What wakes an instance; none: everything. */
   private readonly types: ReadonlySet<string> | undefined
-  /** Whether it consumes nothing but control events. */
+  /** Whether it consumes nothing but what is told apart in notices. */
   private readonly isRare: boolean
   private readonly awake = new Map<StreamPath, Awake>()
   /** Streams that were named and are not looked at yet: each once, so bounded by the number of streams. */
@@ -68,7 +68,7 @@ export class Host {
     this.isMeant = StreamPattern.matcher(options.streams)
     const types = options.processor.consumes.map(({ type }) => type)
     this.types = types.includes("*") ? undefined : new Set(types)
-    this.isRare = types.every(Control.isReserved)
+    this.isRare = types.every((type) => Control.consumed.has(type))
   }
 
   status(path: StreamPath): Status | undefined {
@@ -98,19 +98,20 @@ export class Host {
     }))
   }
 
-  private hear({ deleted, head, path, types }: Grown): void {
+  private hear(grown: Grown): void {
+    const { deleted, head, path, types } = grown
     this.someGrown.openUnsafe()
     if (deleted) this.parked.delete(path)
     if (deleted || !this.isMeant(path)) return
     // What a person changed is undone: it is looked for, since only instances that there are can be meant.
     if (types !== undefined && Instance.mayResume(types)) this.someChanged.openUnsafe()
-    if (!this.concerns(types) || this.parked.has(path) && !Instance.mayResume(types)) return
+    if (!this.concerns(grown) || this.parked.has(path) && !Instance.mayResume(types)) return
     this.name(path, head)
   }
 
-  private concerns(types: ReadonlySet<string> | undefined): boolean {
-    // What another server wrote is told without types. It is hardly ever rare, and the cursor finds it soon.
-    if (types === undefined) return !this.isRare
+  private concerns({ isCommon = false, types }: Grown): boolean {
+    // What another server wrote is told without types.
+    if (types === undefined) return !(isCommon && this.isRare)
     if (this.types === undefined) return true
     for (const type of types) if (this.types.has(type)) return true
     return false

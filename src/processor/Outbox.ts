@@ -14,6 +14,7 @@ import * as Growths from "../log/Growth.ts"
 import * as Emission from "./Emission.ts"
 import * as FiberRecords from "./FiberRecords.ts"
 import type { Frozen } from "./Folding.ts"
+import * as StateSize from "./StateSize.ts"
 
 /** Bound of what waits behind a commit, in events: hooks that run ahead of it would run again after a crash. */
 const maxWaiting = 100
@@ -29,7 +30,6 @@ const pausedPoll = Duration.seconds(5)
 const firstPoll = Duration.millis(100)
 /** A state is kept for time travel once in so many events. */
 const keepEvery = 10_000
-
 /** The instance as it is to be after some event. */
 export interface Standing {
   readonly offset: number
@@ -48,7 +48,7 @@ export interface Unit extends Standing {
 /** What an event led to can not be recorded, whatever is tried. */
 export class Rejected extends Data.TaggedError("Rejected")<{ readonly unit: Unit; readonly reason: string }> {}
 
-/** The state of one of the last events does not fit its schema: which one is known by folding them strictly. */
+/** The state of one of the last events does not fit its schema, or is too large: which one is known by folding them strictly. */
 export class Unfit extends Data.TaggedError("Unfit")<{ readonly error: unknown }> {}
 
 export interface Options {
@@ -166,6 +166,8 @@ export class Outbox {
     const encoded = Result.try(() => unit.state?.text())
     if (Result.isFailure(encoded)) return Effect.fail(new Unfit({ error: encoded.failure }))
     const state = encoded.success
+    const wrong = state === undefined ? undefined : StateSize.problem(state)
+    if (wrong !== undefined) return Effect.fail(new Unfit({ error: new Error(wrong) }))
     const keep = Math.floor(unit.offset / keepEvery) > this.kept
     const commit = Effect.suspend(() =>
       store.commit({

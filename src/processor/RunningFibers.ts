@@ -189,6 +189,10 @@ export class RunningFibers {
       appendAll: Effect.fnUntraced(function*(appends, { answering, cursor } = {}) {
         const requests = yield* Effect.forEach(appends, (append) =>
           requestOf({ ...append, answering: append.answering ?? answering }, undefined))
+        // Together or not at all: what is said in the place of a chain that is too long is not what was asked for.
+        if (requests.some(({ cause }) => cause !== undefined && cause.hops > maxHops)) {
+          return yield* new InvalidEvent({ reason: `Its chain of causes would cross more than ${maxHops} times between streams` })
+        }
         const recorded = yield* commit(requests, cursor)
         return recorded.flatMap(({ lines }) => lines.map(EventText.decode))
       })

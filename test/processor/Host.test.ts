@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { ErrorOccurred, Paused, Resumed } from "../../src/domain/ControlEvent.ts"
+import { Paused, Resumed } from "../../src/domain/ControlEvent.ts"
+import { ScheduleCancelled } from "../../src/domain/Schedule.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
 import { Checkpoints } from "../../src/log/Checkpoints.ts"
 import { Growth } from "../../src/log/Growth.ts"
@@ -43,8 +44,8 @@ const turn = Effect.callback<void>((resume) => {
 })
 
 describe("an instance", () => {
-  const rare = Processor.make("rare", { state: Schema.Int, initial: 0, consumes: [ErrorOccurred] })
-    .reduce({ "stream/error-occurred": (count) => count + 1 })
+  const rare = Processor.make("rare", { state: Schema.Int, initial: 0, consumes: [ScheduleCancelled] })
+    .reduce({ "schedule/cancelled": (count) => count + 1 })
     .toLayer({})
   const streams = Effect.flatMap(Checkpoints, (checkpoints) =>
     Effect.map(checkpoints.instances("rare", ""), (all) => all.map(({ path }) => path)))
@@ -56,10 +57,10 @@ describe("an instance", () => {
       yield* append("/s", went(1))
       yield* quiet
       // What another server wrote is told without types.
-      growth.announce({ path: StreamPath.make("/s"), head: undefined, types: undefined, deleted: false })
+      growth.announce({ path: StreamPath.make("/s"), head: undefined, types: undefined, deleted: false, isCommon: true })
       yield* quiet
       assert.deepStrictEqual(yield* streams, [])
-      yield* append("/s", ErrorOccurred.make({ message: "no" }))
+      yield* append("/s", ScheduleCancelled.make({ slug: "tea" }))
       yield* quiet
       assert.deepStrictEqual(yield* streams, ["/s"])
     }).pipe(during(rare), Effect.provide(TestHost.layerLog())))

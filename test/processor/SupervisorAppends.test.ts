@@ -99,6 +99,26 @@ describe("what a fiber appends together", () => {
     }).pipe(work(layer))
   })
 
+  it.effect("is refused where one of its chains is too long, and nothing is said in its place", () => {
+    const seen: Array<string> = []
+    const { layer } = noting((input, { append, appendAll }) =>
+      Effect.gen(function*() {
+        const far = yield* append(Came.make({ n: input }), { streamPath: "/far" })
+        const all = [{ event: Came.make({ n: 1 }) }, { event: Came.make({ n: 2 }), streamPath: "/far" }]
+        const exit = yield* Effect.result(appendAll(all, { answering: far }))
+        seen.push(exit._tag === "Failure" ? exit.failure.message : "recorded")
+        return yield* Effect.never
+      }))
+    return Effect.gen(function*() {
+      yield* append("/s", asked("a", 7))
+      yield* quiet
+      assert.lengthOf(seen, 1)
+      assert.include(seen[0], "more than 1 times")
+      assert.deepStrictEqual(yield* types("/s"), ["asked"])
+      assert.deepStrictEqual(yield* numbers("/far", Came), [7])
+    }).pipe(work(layer, { maxHops: 1 }))
+  })
+
   it.effect("answers an event that the fiber has read, of whatever stream, and goes on its chain", () => {
     const { layer } = noting((input, { append, appendAll }) =>
       Effect.gen(function*() {

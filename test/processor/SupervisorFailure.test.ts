@@ -22,6 +22,25 @@ import {
   written
 } from "./Workshop.ts"
 
+describe("a state that is too large", () => {
+  it.effect("parks its instance and says so; skipped, the event that made it counts for nothing", () => {
+    const Grown = Processor.make("growing", { state: Schema.String, initial: "", consumes: [Went], emits: [] })
+      .reduce({ went: (state, { payload }) => state + "é".repeat(payload.n) })
+    return Effect.gen(function*() {
+      yield* append("/s", ...went(10))
+      yield* pass("2 seconds")
+      yield* append("/s", ...went(5_000_000))
+      yield* pass("2 seconds")
+      const [parked] = yield* payloads("/s", "processor/parked")
+      assert.match(JSON.stringify(parked), /"offset":3.*The state has more than 8388608 bytes/)
+      yield* change("growing", "/s", { _tag: "Skip" })
+      yield* append("/s", ...went(1))
+      yield* pass("2 seconds")
+      assert.strictEqual(yield* stateOf(Grown, "/s"), "é".repeat(11))
+    }).pipe(work(Grown.toLayer({})))
+  })
+})
+
 describe("a hook that fails", () => {
   it.effect("is tried again, and only what the attempt emitted that succeeded is recorded", () => {
     const { layer, ran } = summing((n, attempt) => n === 1 && attempt < 3 ? Effect.fail("not yet") : Effect.void)
