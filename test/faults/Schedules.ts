@@ -1,5 +1,6 @@
 /** Schedules of a service, and what became of their due times: asked for over HTTP, as anyone would. */
 import { Schema } from "effect"
+import * as Sha256 from "../../src/domain/Sha256.ts"
 
 const Recorded = Schema.Struct({
   type: Schema.String,
@@ -47,9 +48,13 @@ export const met = async (port: number, stream: string, target: string, slug: st
   }
 }
 
-/** What a schedule must have met that makes up for all: each due time from the first to the last, once and in order. */
-export const promised = (first: number, everyMillis: number, { events, words }: Met, slug: string): Met => {
+/**
+ * What a schedule must have met that makes up for all: each due time from the first to the last, once and in order. Its
+ * stream where its events go to another one.
+ */
+export const promised = (first: number, everyMillis: number, { events, words }: Met, slug: string, source?: string): Met => {
   const count = Math.max(events.length, words.length)
   const dues = Array.from({ length: count }, (_, i) => new Date(first + i * everyMillis).toISOString())
-  return { events: dues.map((due) => `schedule/${slug}/${due}`), words: dues.map((due) => `${due} appended`) }
+  const from = source === undefined ? "" : `/${Sha256.base64Url(source)}`
+  return { events: dues.map((due) => `schedule/${slug}/${due}${from}`), words: dues.map((due) => `${due} appended`) }
 }

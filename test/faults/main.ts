@@ -1,6 +1,7 @@
 /** The long run: every fault many times over. `npm run faults -- --help` says what can be chosen. */
 import { parseArgs } from "node:util"
 import * as Bounds from "./Bounds.ts"
+import * as Deliveries from "./Deliveries.ts"
 import * as Durability from "./Durability.ts"
 import * as Processors from "./Processors.ts"
 import * as Random from "./Random.ts"
@@ -58,10 +59,12 @@ const tests: Readonly<Record<string, Test>> = {
 
 /** Runs without a service. */
 const simulation = "processors"
+/** Has services of its own. */
+const deliveries = "deliveries"
 
 const usage = `npm run faults -- [--seed N] [--rounds N] [--only NAME]
 
-NAME is one of ${[...Object.keys(tests), simulation].join(", ")}.`
+NAME is one of ${[...Object.keys(tests), simulation, deliveries].join(", ")}.`
 
 const whole = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
@@ -79,7 +82,8 @@ const options = () => {
       help: { type: "boolean" }
     }
   })
-  if (values.only !== undefined && values.only !== simulation && !(values.only in tests)) throw new Error(`There is no fault ${values.only}`)
+  const names = [...Object.keys(tests), simulation, deliveries]
+  if (values.only !== undefined && !names.includes(values.only)) throw new Error(`There is no fault ${values.only}`)
   const seed = whole("seed", values.seed) ?? Date.now() % 1_000_000
   return { ...values, seed, rounds: whole("rounds", values.rounds) }
 }
@@ -89,6 +93,12 @@ const run = async ({ only, rounds, seed }: ReturnType<typeof options>): Promise<
   if (only === undefined || only === simulation) {
     const { passed, told } = Processors.run(seed, rounds ?? Processors.usualRounds, (text) => console.log(`  ${text}`))
     console.log(`${passed ? "ok    " : "FAILED"} ${simulation}: ${told}`)
+    if (!passed) process.exitCode = 1
+  }
+  if (only === undefined || only === deliveries) {
+    const progress = (text: string) => console.log(`  ${text}`)
+    const { passed, told } = await Deliveries.run(seed, rounds ?? Deliveries.usualRounds, progress)
+    console.log(`${passed ? "ok    " : "FAILED"} ${deliveries}: ${told}`)
     if (!passed) process.exitCode = 1
   }
   for (const [name, test] of Object.entries(tests)) {
