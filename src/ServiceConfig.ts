@@ -170,7 +170,7 @@ const table = {
   allowEgress: setting(
     "MILLSTREAM_ALLOW_EGRESS",
     "",
-    "Targets as `host:port`, separated by commas, that may be sent to although they are loopback or private",
+    "Targets as `host:port`, as URLs write them, separated by commas, that may be sent to although they are loopback or private",
     lowerCaseList("targets as host:port such as localhost:3001", isTarget)
   ),
   // Each holds a socket and at most one page of history.

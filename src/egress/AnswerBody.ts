@@ -12,10 +12,34 @@ const firstBytes = 1_024
 /** Bound of what arrives, as a multiple of what may come out: a body can be encoded so that nothing ever comes out. */
 const maxEncodedTimes = 2
 
-/** What becomes of it: each is called at most once, and only one of the two ends. */
+/** Memory that bodies share while they arrive, beside the first piece of each. */
+export interface Room {
+  /** Whether there is so much left, which is taken then. */
+  readonly take: (bytes: number) => boolean
+  readonly give: (bytes: number) => void
+}
+
+/** Room for so many bytes. */
+export const room = (bytes: number): Room => {
+  let left = bytes
+  return {
+    take: (bytes) => {
+      if (bytes > left) return false
+      left -= bytes
+      return true
+    },
+    give: (bytes) => {
+      left += bytes
+    }
+  }
+}
+
+/** What becomes of it: each is called at most once, and only one of the three ends. */
 export interface Outcome {
   readonly complete: (body: Uint8Array) => void
   readonly failed: (reason: string) => void
+  /** There is no room left for it, which says nothing of the answer. */
+  readonly crowded: () => void
   /** More arrives than can be decoded; `resume` says when to go on. */
   readonly pause: () => void
   readonly resume: () => void
@@ -46,16 +70,22 @@ const decoderOf = (encoding: string | undefined) => {
 /** Whether it is decoded, so that the headers no longer describe it. */
 export const decodes = (encoding: string | undefined): boolean => decoderOf(encoding) !== undefined
 
-/** Fails as soon as more than `maxBytes` are there after decoding. */
-export const make = (encoding: string | undefined, maxBytes: number, outcome: Outcome): AnswerBody => {
+/** Fails as soon as more than `maxBytes` are there after decoding. Gives its room back when it ends. */
+export const make = (encoding: string | undefined, maxBytes: number, room: Room, outcome: Outcome): AnswerBody => {
   let memory = new Uint8Array(Math.min(firstBytes, maxBytes))
   let length = 0
   let arrived = 0
+  let taken = 0
   let ended = false
   let decoder: Transform | undefined
 
-  const destroy = (): void => {
+  const finish = (): void => {
     ended = true
+    room.give(taken)
+    taken = 0
+  }
+  const destroy = (): void => {
+    finish()
     decoder?.destroy()
   }
   const fail = (reason: string): void => {
@@ -69,7 +99,14 @@ export const make = (encoding: string | undefined, maxBytes: number, outcome: Ou
     const total = length + chunk.length
     if (total > maxBytes) return failTooLarge()
     if (total > memory.length) {
-      const larger = new Uint8Array(Math.min(Math.max(total, memory.length * 2), maxBytes))
+      const size = Math.min(Math.max(total, memory.length * 2), maxBytes)
+      const more = size - memory.length
+      if (!room.take(more)) {
+        destroy()
+        return outcome.crowded()
+      }
+      taken += more
+      const larger = new Uint8Array(size)
       larger.set(memory.subarray(0, length))
       memory = larger
     }
@@ -78,7 +115,7 @@ export const make = (encoding: string | undefined, maxBytes: number, outcome: Ou
   }
   const complete = (): void => {
     if (ended) return
-    ended = true
+    finish()
     outcome.complete(memory.length === length ? memory : memory.slice(0, length))
   }
   const decoderFor = (first: Uint8Array): Transform | undefined => {

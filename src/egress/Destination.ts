@@ -17,6 +17,8 @@ export interface Destination {
   readonly port: number
   /** Whether an operator named it, so that it may lead to a loopback or private address. */
   readonly allowed: boolean
+  /** What an operator would write to allow it. */
+  readonly allowance: string
   /** With the query; a fragment is never sent. */
   readonly path: string
 }
@@ -38,16 +40,22 @@ const hostPort = (entry: string): string | undefined => {
 export const allowed = (entries: ReadonlyArray<string>): Allowed =>
   new Set(entries.map(hostPort).filter((entry) => entry !== undefined))
 
-/** What an operator can do about a target of their own. */
-const advice = (name: string, target: string): string =>
-  `${name}. If it is a receiver of yours, allow it with MILLSTREAM_ALLOW_EGRESS=${target}`
+/** Each is a target of its own, which is easily taken for a bug. */
+const thisMachine = ["localhost", "127.0.0.1", "[::1]"]
 
-const target = (host: string, port: number): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+/** What `MILLSTREAM_ALLOW_EGRESS` says where a target is allowed beside those of this machine that are already. */
+const allowanceOf = (target: string, port: number, allowed: Allowed): string =>
+  [...thisMachine.map((host) => `${host}:${port}`).filter((other) => allowed.has(other)), target].join(",")
+
+/** What an operator can do about a target of their own. */
+const advice = (says: string, allowance: string): string =>
+  `${says}. If it is a receiver of yours, allow it with MILLSTREAM_ALLOW_EGRESS=${allowance}` +
+  (allowance.includes(",") ? ", since each spelling is a target of its own" : "")
 
 /** Why an address must not be connected to, or undefined. `host` is what the URL says, if that is a name. */
 export const judgeAddress = (
   address: string,
-  destination: Pick<Destination, "host" | "port" | "allowed">,
+  destination: Pick<Destination, "host" | "allowed" | "allowance">,
   reach: (address: string) => Address.Reach = Address.reach
 ): string | undefined => {
   const { kind, range } = reach(address)
@@ -55,12 +63,12 @@ export const judgeAddress = (
   if (kind === "public" || (destination.allowed && (kind === "internal" || address === destination.host))) {
     return undefined
   }
-  const { host, port } = destination
+  const { allowance, host } = destination
   // Not which address: who may name a URL need not learn the names of the network.
   const says = address === host
     ? `${host} is not a public address (${range})`
     : `${host} resolves to an address that is not public (${range})`
-  return kind === "internal" ? advice(says, target(host, port)) : `${says}; use a receiver on the internet`
+  return kind === "internal" ? advice(says, allowance) : `${says}; use a receiver on the internet`
 }
 
 /** The URL taken apart, or why it is never sent to. */
@@ -74,16 +82,22 @@ export const judge = (text: string, allowed: Allowed): Destination | string => {
   const secure = url.protocol === "https:"
   const hostname = hostOf(url)
   const port = portOf(url)
-  const isAllowed = allowed.has(`${hostname}:${port}`)
+  const target = `${hostname}:${port}`
+  const isAllowed = allowed.has(target)
   if (port === 0 || (!isAllowed && port < firstFreePort && !webPorts.includes(port))) {
     return `Port ${port} is not sent to; use 80, 443 or one from ${firstFreePort} up`
   }
-  const host = hostname.replace(/^\[|\]$/g, "")
-  const origin = `${url.protocol}//${hostname}:${port}`
-  const destination = { origin, secure, host, port, allowed: isAllowed, path: url.pathname + url.search }
+  const destination = {
+    origin: `${url.protocol}//${target}`,
+    secure,
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port,
+    allowed: isAllowed,
+    allowance: allowanceOf(target, port, allowed),
+    path: url.pathname + url.search
+  }
+  const { allowance, host } = destination
   if (isIP(host) !== 0) return judgeAddress(host, destination) ?? destination
   // Names of this machine by definition, whatever a resolver says.
-  return !isAllowed && /(^|\.)localhost\.*$/.test(host)
-    ? advice(`${host} is this machine`, target(host, port))
-    : destination
+  return !isAllowed && /(^|\.)localhost\.*$/.test(host) ? advice(`${host} is this machine`, allowance) : destination
 }

@@ -1,37 +1,31 @@
 /**
  * The one way out: whatever sends to a URL that an event names sends through here. Follows no redirect and retries
- * nothing. Known limits: the time spent waiting for a turn is not part of a request's timeout; turns are handed out in
- * order, whoever asks, so that very many requests to receivers that hang delay the others; no proxy is used; TLS
- * sessions are not resumed.
+ * nothing. Known limits: the time spent waiting for a turn is not part of a request's timeout; 64 receivers with an
+ * origin each that hang on all requests they may have delay the others, by at most one timeout; no proxy is
+ * used; TLS sessions are not resumed.
  */
-import { Context, Data, Duration, Effect, Exit, Layer, Semaphore } from "effect"
+import { Context, Data, Duration, Effect, Exit, Layer } from "effect"
 import * as Address from "./Address.ts"
+import * as AnswerBody from "./AnswerBody.ts"
 import * as Connections from "./Connections.ts"
 import * as Connector from "./Connector.ts"
 import * as Destination from "./Destination.ts"
 import * as Exchange from "./Exchange.ts"
+import type { Request, Response } from "./Exchange.ts"
+import * as Names from "./Names.ts"
+import * as Turns from "./Turns.ts"
 
-/** Requests under way at a time, each with a socket and an answer in memory; more wait for their turn. */
-const maxUnderWay = 1_024
+export type { Request, Response }
 
-export interface Request {
-  readonly url: string
-  readonly method: "GET" | "POST"
-  /** Those of the connection and `host` are refused; `accept-encoding` is ours. */
-  readonly headers: { readonly [name: string]: string }
-  readonly body: string | Uint8Array | undefined
-  /** For the whole exchange, the answer's body included. */
-  readonly timeout: Duration.Input
-  /** Bound of the answer's body after decoding. */
-  readonly maxResponseBytes: number
-}
+/**
+ * Requests under way; more wait for their turn. To one origin: enough for 64 subscriptions that push at the same time,
+ * and no flood for a receiver that has just come back. In all: 63 origins that hang leave places for the others, while
+ * each request costs a socket and some 20 kB, and few systems allow a process fewer files than this.
+ */
+const bounds: Turns.Bounds = { perOrigin: 64, whole: 4_096 }
 
-export interface Response {
-  readonly status: number
-  /** In lower case. */
-  readonly headers: { readonly [name: string]: string }
-  readonly body: Uint8Array
-}
+/** Of answers that arrive, in bytes: a quarter of what a small machine has; answers to webhooks are mostly empty. */
+const answerBytes = 268_435_456
 
 /** It is not sent, and would not be sent if it were tried again: the URL, a header, or an address behind its name. */
 export class EgressRefused extends Data.TaggedError("EgressRefused")<{ readonly reason: string }> {
@@ -41,7 +35,11 @@ export class EgressRefused extends Data.TaggedError("EgressRefused")<{ readonly 
 }
 
 /** No complete answer: no connection, reset, timeout, too large. Trying again may help; it may have been received. */
-export class EgressFailed extends Data.TaggedError("EgressFailed")<{ readonly reason: string }> {
+export class EgressFailed extends Data.TaggedError("EgressFailed")<{
+  readonly reason: string
+  /** Of the answer that had begun. */
+  readonly status?: number | undefined
+}> {
   override get message() {
     return this.reason
   }
@@ -52,35 +50,37 @@ export interface Options {
   readonly allow: ReadonlyArray<string>
 }
 
-/** Why a URL will never be sent to, judged without resolving its name, or undefined. */
-export const judgeUrl = (url: string, allow: ReadonlyArray<string>): string | undefined => {
-  const judged = Destination.judge(url, Destination.allowed(allow))
-  return typeof judged === "string" ? judged : undefined
-}
+type Sending = Effect.Effect<Response, EgressRefused | EgressFailed>
 
 export class Egress extends Context.Service<Egress, {
   /** Sends once. Interrupting it closes its connection. */
-  readonly send: (request: Request) => Effect.Effect<Response, EgressRefused | EgressFailed>
+  readonly send: (request: Request) => Sending
+  /** Why a URL will never be sent to, judged without resolving its name, or undefined. */
+  readonly judge: (url: string) => string | undefined
 }>()("millstream/egress/Egress") {
   /** On the network as it is. */
   static readonly layer = (options: Options): Layer.Layer<Egress> => Layer.effect(Egress, make(options))
 }
 
-const concluded = (ending: Exchange.Ending): Effect.Effect<Response, EgressRefused | EgressFailed> => {
+const concluded = (ending: Exchange.Ending): Sending => {
   switch (ending._tag) {
     case "answered":
-      return Effect.succeed(ending.answer)
+      return Effect.succeed(ending.response)
     case "refused":
       return Effect.fail(new EgressRefused({ reason: ending.reason }))
     case "failed":
-      return Effect.fail(new EgressFailed({ reason: ending.reason }))
+      return Effect.fail(new EgressFailed({ reason: ending.reason, status: ending.status }))
   }
 }
 
-type Concluded = Effect.Effect<Response, EgressRefused | EgressFailed>
-
-/** What `begin` begins, stopped by what it returns when the time is up. A race would take two more fibers. */
-const within = (timeout: Duration.Input, begin: (resume: (concluded: Concluded) => void) => () => void): Concluded =>
+/**
+ * What `begin` begins, stopped by what it returns when the time is up, which tells the status of an answer that has
+ * begun. A race would take two more fibers.
+ */
+const within = (
+  timeout: Duration.Input,
+  begin: (resume: (concluded: Sending) => void) => () => number | undefined
+): Sending =>
   Effect.contextWith((context) =>
     Effect.callback((resume) => {
       const alarm = Effect.runForkWith(context)(Effect.sleep(timeout))
@@ -90,9 +90,8 @@ const within = (timeout: Duration.Input, begin: (resume: (concluded: Concluded) 
       })
       alarm.addObserver((exit) => {
         if (Exit.isFailure(exit)) return
-        stop()
         const reason = `No complete answer within ${Duration.format(Duration.fromInputUnsafe(timeout))}`
-        resume(Effect.fail(new EgressFailed({ reason })))
+        resume(Effect.fail(new EgressFailed({ reason, status: stop() })))
       })
       return Effect.sync(() => {
         alarm.interruptUnsafe()
@@ -101,25 +100,36 @@ const within = (timeout: Duration.Input, begin: (resume: (concluded: Concluded) 
     })
   )
 
-/** With names and addresses as the system has them, except what is given. */
+/** With names, addresses and authorities as the system has them, except what is given. */
 export const make = Effect.fnUntraced(function*(options: Options, world: Partial<Connector.World> = {}) {
   const allowed = Destination.allowed(options.allow)
-  const connections = Connections.make({ resolve: Connector.resolveBySystem, reach: Address.reach, ...world })
+  const connections = Connections.make({
+    resolve: Names.make(),
+    reach: Address.reach,
+    authority: undefined,
+    ...world
+  })
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.discardAll(new Error("The service stops"))))
-  const turns = yield* Semaphore.make(maxUnderWay)
+  const turns = Turns.make(bounds)
+  const room = AnswerBody.room(answerBytes)
 
-  const send = (request: Request): Effect.Effect<Response, EgressRefused | EgressFailed> =>
+  const send = (request: Request): Sending =>
     Effect.suspend(() => {
       const destination = Destination.judge(request.url, allowed)
       if (typeof destination === "string") return Effect.fail(new EgressRefused({ reason: destination }))
       const headers = Exchange.headersOf(request.headers)
       if (typeof headers === "string") return Effect.fail(new EgressRefused({ reason: headers }))
-      const { body, maxResponseBytes, method, timeout } = request
-      const sent = { path: destination.path, method, headers, body, maxResponseBytes }
-      return turns.withPermit(within(timeout, (resume) => {
+      const sent = { ...request, headers, path: destination.path, room }
+      const exchange = within(request.timeout, (resume) => {
         const connection = connections.take(destination)
         return Exchange.begin(connections, connection, sent, (ending) => resume(concluded(ending)))
-      }))
+      })
+      return turns.take(destination.origin)(exchange)
     })
-  return Egress.of({ send })
+
+  const judge = (url: string): string | undefined => {
+    const judged = Destination.judge(url, allowed)
+    return typeof judged === "string" ? judged : undefined
+  }
+  return Egress.of({ send, judge })
 })

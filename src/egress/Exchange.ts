@@ -2,31 +2,44 @@
  * One request and its answer over one connection, as callbacks of undici without a fiber or a stream in between.
  * A header that comes more than once is joined by commas, also `set-cookie`.
  */
+import type { Duration } from "effect"
 import type { Dispatcher } from "undici"
 import { errors } from "undici"
 import * as AnswerBody from "./AnswerBody.ts"
 import type { Connection, Connections } from "./Connections.ts"
 import * as Connector from "./Connector.ts"
 
-export interface Sent {
-  readonly path: string
+export interface Request {
+  readonly url: string
   readonly method: "GET" | "POST"
+  /** Those of the connection and `host` are refused; `accept-encoding` is ours. */
   readonly headers: { readonly [name: string]: string }
   readonly body: string | Uint8Array | undefined
+  /** For the whole exchange, the answer's body included. */
+  readonly timeout: Duration.Input
+  /** Bound of the answer's body after decoding. */
   readonly maxResponseBytes: number
 }
 
-export interface Answer {
+export interface Response {
   readonly status: number
+  /** In lower case. */
   readonly headers: { readonly [name: string]: string }
   readonly body: Uint8Array
 }
 
+/** What goes over the connection: the path of its URL, and headers as `headersOf` gives them. */
+export interface Sent extends Omit<Request, "url" | "timeout"> {
+  readonly path: string
+  /** For the answer. */
+  readonly room: AnswerBody.Room
+}
+
 /** How it ended: `refused` would be refused again, `failed` may go well another time. */
 export type Ending =
-  | { readonly _tag: "answered"; readonly answer: Answer }
+  | { readonly _tag: "answered"; readonly response: Response }
   | { readonly _tag: "refused"; readonly reason: string }
-  | { readonly _tag: "failed"; readonly reason: string }
+  | { readonly _tag: "failed"; readonly reason: string; readonly status: number | undefined }
 
 /** They belong to the connection, or say where the request goes. */
 const ours = new Set([
@@ -54,20 +67,20 @@ export const headersOf = (asked: Sent["headers"]): { readonly [name: string]: st
   return headers
 }
 
+const crowded = "All memory for answers is in use"
+
 const codeOf = (error: Error): string | undefined =>
   "code" in error && typeof error.code === "string" ? error.code : undefined
 
 const meanings: { readonly [code: string]: string } = {
-  EAI_AGAIN: "Its name cannot be resolved now",
   ECONNREFUSED: "The connection was refused",
   ECONNRESET: "The connection was reset",
-  ENOTFOUND: "Its name has no address",
   EPIPE: "The connection was reset",
   UND_ERR_HEADERS_OVERFLOW: "The answer's headers are too large",
   UND_ERR_SOCKET: "The connection was closed before the answer was complete"
 }
 
-const endingOf = (error: Error): Ending => {
+const endingOf = (error: Error, status: number | undefined): Ending => {
   if (error instanceof Connector.Forbidden) return { _tag: "refused", reason: error.message }
   // Of what undici checks before it sends anything: names and values of headers.
   if (error instanceof errors.InvalidArgumentError) {
@@ -75,39 +88,34 @@ const endingOf = (error: Error): Ending => {
   }
   const code = codeOf(error)
   const meaning = code === undefined ? undefined : meanings[code]
-  return { _tag: "failed", reason: meaning ?? `No complete answer: ${error.message || code || error.name}` }
+  return { _tag: "failed", reason: meaning ?? `No complete answer: ${error.message || code || error.name}`, status }
 }
 
 type IncomingHeaders = { readonly [name: string]: string | ReadonlyArray<string> | undefined }
 
-const readHeaders = (incoming: IncomingHeaders, decoded: boolean): Answer["headers"] => {
+const joined = (incoming: IncomingHeaders): { [name: string]: string } => {
   const headers: Array<readonly [string, string]> = []
   for (const [name, value] of Object.entries(incoming)) {
-    // They would describe the body as it was before it was decoded.
-    if (value === undefined || (decoded && (name === "content-encoding" || name === "content-length"))) continue
-    headers.push([name, typeof value === "string" ? value : value.join(", ")])
+    if (value !== undefined) headers.push([name, typeof value === "string" ? value : value.join(", ")])
   }
   return Object.fromEntries(headers)
 }
 
-const only = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
-  typeof value === "string" ? value : value?.join(", ")
-
 /**
- * Begins it, and calls `ended` once, or never if it is given up before by what is returned. The connection goes back to
- * the others where the answer is complete, and is closed otherwise.
+ * Begins it, and calls `ended` once, or never if it is given up before by what is returned, which tells the status of
+ * the answer that has begun. The connection goes back to the others where the answer is complete, and is closed
+ * otherwise.
  */
 export const begin = (
   connections: Connections,
   connection: Connection,
   sent: Sent,
   ended: (ending: Ending) => void
-): () => void => {
+): () => number | undefined => {
   let over = false
   // From then on it may be another exchange's.
   let released = false
-  let status = 0
-  let headers: Answer["headers"] = {}
+  let status: number | undefined
   let body: AnswerBody.AnswerBody | undefined
 
   const stop = (error: Error): void => {
@@ -125,16 +133,22 @@ export const begin = (
     onResponseStart: (controller, statusCode, incoming) => {
       // An interim answer: the one that counts comes later.
       if (statusCode < 200) return
-      const encoding = only(incoming["content-encoding"])
       status = statusCode
-      headers = readHeaders(incoming, AnswerBody.decodes(encoding))
-      body = AnswerBody.make(encoding, sent.maxResponseBytes, {
+      const headers = joined(incoming)
+      const encoding = headers["content-encoding"]
+      if (AnswerBody.decodes(encoding)) {
+        // They describe the body as it was before it was decoded.
+        delete headers["content-encoding"]
+        delete headers["content-length"]
+      }
+      body = AnswerBody.make(encoding, sent.maxResponseBytes, sent.room, {
         complete: (bytes) => {
           if (over) return
           over = true
-          ended({ _tag: "answered", answer: { status, headers, body: bytes } })
+          ended({ _tag: "answered", response: { status: statusCode, headers, body: bytes } })
         },
-        failed: (reason) => fail({ _tag: "failed", reason }, new Error(reason)),
+        failed: (reason) => fail({ _tag: "failed", reason, status }, new Error(reason)),
+        crowded: () => fail({ _tag: "failed", reason: crowded, status: undefined }, new Error(crowded)),
         pause: () => controller.pause(),
         resume: () => controller.resume()
       })
@@ -146,7 +160,7 @@ export const begin = (
       connections.release(connection)
       body?.end()
     },
-    onResponseError: (_, error) => fail(endingOf(error), error)
+    onResponseError: (_, error) => fail(endingOf(error, status), error)
   }
 
   connection.client.dispatch(
@@ -155,5 +169,6 @@ export const begin = (
   )
   return () => {
     if (!over) stop(new Error("The exchange was given up"))
+    return status
   }
 }

@@ -18,10 +18,11 @@ describe("MILLSTREAM_ALLOW_EGRESS", () => {
       assert.deepStrictEqual(yield* given(""), [])
       const allow = yield* given("LOCALHOST:3001, 127.0.0.1:80,[::1]:8080,")
       assert.deepStrictEqual(allow, ["localhost:3001", "127.0.0.1:80", "[::1]:8080"])
+      const egress = yield* Egress.make({ allow })
       for (const url of ["http://localhost:3001/", "http://127.0.0.1/", "http://[::1]:8080/"]) {
-        assert.isUndefined(Egress.judgeUrl(url, allow), url)
+        assert.isUndefined(egress.judge(url), url)
       }
-      assert.isString(Egress.judgeUrl("http://localhost/", allow))
+      assert.isString(egress.judge("http://localhost/"))
     }))
 
   for (

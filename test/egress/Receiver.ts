@@ -1,8 +1,11 @@
 /** A receiver on loopback that answers as a test says, and knows what became of its connections. */
 import { Deferred, Effect } from "effect"
-import type { IncomingHttpHeaders, ServerResponse } from "node:http"
+import type { IncomingHttpHeaders, RequestListener, ServerResponse } from "node:http"
 import { createServer } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 import type { Socket } from "node:net"
+import { isIP } from "node:net"
+import type { Resolve } from "../../src/egress/Names.ts"
 
 export interface Arrived {
   readonly method: string
@@ -26,8 +29,19 @@ export interface Receiver {
   readonly closed: (count: number) => Effect.Effect<void>
 }
 
-/** Listens on a free port of 127.0.0.1 until the scope closes. */
-export const make = Effect.fnUntraced(function*(answer: Answer) {
+/** Names of which all lead to these addresses, or to none because of an error. */
+export const resolving = (...found: ReadonlyArray<string | Error>): Resolve => (_, answer) => {
+  const error = found.find((each) => each instanceof Error) ?? null
+  const addresses = found.filter((each) => typeof each === "string")
+  answer(error, addresses.map((address) => ({ address, family: isIP(address) })))
+  return () => {}
+}
+
+/** Listens on a free port of 127.0.0.1 until the scope closes; by TLS if it has a certificate. */
+export const make = Effect.fnUntraced(function*(
+  answer: Answer,
+  certificate?: { readonly key: string; readonly cert: string }
+) {
   const requests: Array<Arrived> = []
   const sockets: Array<Socket> = []
   let closed = 0
@@ -43,7 +57,7 @@ export const make = Effect.fnUntraced(function*(answer: Answer) {
       return Deferred.await(done)
     })
 
-  const server = createServer((incoming, response) => {
+  const listener: RequestListener = (incoming, response) => {
     const chunks: Array<Buffer> = []
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
     incoming.on("end", () => {
@@ -58,7 +72,8 @@ export const make = Effect.fnUntraced(function*(answer: Answer) {
       answer(response, request, incoming.socket)
       look()
     })
-  })
+  }
+  const server = certificate === undefined ? createServer(listener) : createSecureServer(certificate, listener)
   server.on("connection", (socket) => {
     sockets.push(socket)
     socket.on("error", () => {})

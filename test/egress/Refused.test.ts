@@ -1,35 +1,29 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { isIP } from "node:net"
-import type { LookupAddress } from "node:dns"
 import * as Address from "../../src/egress/Address.ts"
-import type { Resolve } from "../../src/egress/Connector.ts"
-import type { Request } from "../../src/egress/Egress.ts"
+import * as Destination from "../../src/egress/Destination.ts"
 import * as Egress from "../../src/egress/Egress.ts"
+import type { Resolve } from "../../src/egress/Names.ts"
 import { acceptedUrls, publicAddresses, refusedAddresses, refusedUrls } from "./Addresses.ts"
 import * as Receiver from "./Receiver.ts"
-
-const post = (url: string): Request => ({
-  url,
-  method: "POST",
-  headers: {},
-  body: "{}",
-  timeout: "30 seconds",
-  maxResponseBytes: 1_000
-})
-
-const answers = (...addresses: ReadonlyArray<string>): ReadonlyArray<LookupAddress> =>
-  addresses.map((address) => ({ address, family: isIP(address) }))
+import { post } from "./Sending.ts"
 
 /** Answers in turn, the last one from then on, and counts how often it is asked. */
-const resolver = (...turns: ReadonlyArray<ReadonlyArray<LookupAddress>>) => {
+const resolver = (...turns: ReadonlyArray<ReadonlyArray<string>>) => {
   const asked: Array<string> = []
-  const resolve: Resolve = (name, answer) => {
-    asked.push(name)
+  const resolve: Resolve = (target, answer) => {
+    asked.push(target.host)
     const turn = turns[Math.min(asked.length, turns.length) - 1] ?? []
-    setImmediate(() => answer(null, turn))
+    setImmediate(() => Receiver.resolving(...turn)(target, answer))
+    return () => {}
   }
   return { asked, resolve }
+}
+
+const judged = (url: string, allow: ReadonlyArray<string> = []): string | undefined => {
+  const judged = Destination.judge(url, Destination.allowed(allow))
+  return typeof judged === "string" ? judged : undefined
 }
 
 const refusal = (egress: Egress.Egress["Service"], url: string) =>
@@ -47,12 +41,12 @@ const bracketed = (address: string): string => isIP(address) === 6 ? `[${address
 describe("an address", () => {
   it.each(refusedAddresses)("%s is not public, written in a URL or behind a name", (address) => {
     assert.notStrictEqual(Address.reach(address).kind, "public")
-    assert.isString(Egress.judgeUrl(`http://${bracketed(address)}/`, []))
+    assert.isString(judged(`http://${bracketed(address)}/`))
   })
 
   it.each(publicAddresses)("%s is public", (address) => {
     assert.strictEqual(Address.reach(address).kind, "public")
-    assert.isUndefined(Egress.judgeUrl(`http://${bracketed(address)}/`, []))
+    assert.isUndefined(judged(`http://${bracketed(address)}/`))
   })
 
   it.each(["fe80::1%lo", "2606:4700::1%eth0", "", "example.com", "1.1.1", "0x7f.1", "01.1.1.1"])(
@@ -64,21 +58,21 @@ describe("an address", () => {
 
   it.effect("in a URL is not sent to, however it is spelled", () =>
     Effect.gen(function*() {
-      const { asked, resolve } = resolver(answers("1.1.1.1"))
+      const { asked, resolve } = resolver(["1.1.1.1"])
       const egress = yield* Egress.make({ allow: [] }, { resolve })
       for (const [url, says] of refusedUrls) {
-        assert.include(Egress.judgeUrl(url, []), says, url)
+        assert.include(egress.judge(url), says, url)
         assert.include(yield* refusal(egress, url), says, url)
       }
       for (const address of refusedAddresses) yield* refusal(egress, `http://${bracketed(address)}:8080/`)
       assert.deepStrictEqual(asked, [])
-      for (const url of acceptedUrls) assert.isUndefined(Egress.judgeUrl(url, []), url)
+      for (const url of acceptedUrls) assert.isUndefined(egress.judge(url), url)
     }))
 
   it.effect("behind a name is not connected to, alone or among public ones", () =>
     Effect.gen(function*() {
       for (const address of refusedAddresses) {
-        for (const answer of [answers(address), answers("127.0.0.1", address), answers(address, "127.0.0.1")]) {
+        for (const answer of [[address], ["127.0.0.1", address], [address, "127.0.0.1"]]) {
           if (address === "127.0.0.1") continue
           const { asked, resolve } = resolver(answer)
           const egress = yield* Egress.make({ allow: [] }, { resolve, reach: reachHere })
@@ -91,7 +85,7 @@ describe("an address", () => {
   it.effect("is judged each time a connection is opened, and is the one that is connected to", () =>
     Effect.gen(function*() {
       const receiver = yield* Receiver.make((response) => response.setHeader("connection", "close").end("here"))
-      const { asked, resolve } = resolver(answers("127.0.0.1"), answers("10.0.0.1"), answers("127.0.0.1", "::1"))
+      const { asked, resolve } = resolver(["127.0.0.1"], ["10.0.0.1"], ["127.0.0.1", "::1"])
       const egress = yield* Egress.make({ allow: [] }, { resolve, reach: reachHere })
       const url = `http://hooks.test:${receiver.port}/`
       assert.strictEqual((yield* egress.send(post(url))).status, 200)
@@ -125,13 +119,24 @@ describe("an allowed target", () => {
     ["http://localhost:0/", ["localhost:0"], false],
     ["http://localhost:3001/", ["", "http://localhost:3001", "a b:1"], false]
   ])("%s with %j: %s", (url, allow, accepted) => {
-    assert.strictEqual(Egress.judgeUrl(url, allow) === undefined, accepted)
+    assert.strictEqual(judged(url, allow) === undefined, accepted)
+  })
+
+  it.each([
+    ["http://localhost:3001/", ["127.0.0.1:3001"], "127.0.0.1:3001,localhost:3001"],
+    ["http://127.0.0.1:3001/", ["LOCALHOST:3001", "[::1]:3001"], "localhost:3001,[::1]:3001,127.0.0.1:3001"],
+    ["http://[0::1]:3001/", ["127.0.0.1:3001"], "127.0.0.1:3001,[::1]:3001"],
+    ["http://10.0.0.1/", ["127.0.0.1:3001"], "10.0.0.1:80"]
+  ])("%s with %j is refused with what to write", (url, allow, says) => {
+    const [, written] = /MILLSTREAM_ALLOW_EGRESS=(.*?)(?:, since .*)?$/.exec(judged(url, allow) ?? "") ?? []
+    assert.strictEqual(written, says)
+    assert.isUndefined(judged(url, says.split(",")))
   })
 
   it.effect("may be loopback or private by name, but no other special address, and no other port", () =>
     Effect.gen(function*() {
       const receiver = yield* Receiver.make((response) => response.end("here"))
-      const { resolve } = resolver(answers("127.0.0.1"), answers("169.254.169.254"), answers("127.0.0.1"))
+      const { resolve } = resolver(["127.0.0.1"], ["169.254.169.254"], ["127.0.0.1"])
       const egress = yield* Egress.make({ allow: [`hooks.test:${receiver.port}`] }, { resolve })
       assert.strictEqual((yield* egress.send(post(`http://hooks.test:${receiver.port}/a`))).status, 200)
       const other = yield* Egress.make({ allow: ["hooks.test:8080"] }, { resolve })
