@@ -28,7 +28,11 @@ export const InvalidRequest = document(
   StreamError.InvalidRequest,
   "The request does not make sense as it was sent"
 )
-export const Unauthorized = document("Unauthorized", StreamError.Unauthorized, "The token, or a provider's signature, is missing or wrong")
+export const Unauthorized = document(
+  "Unauthorized",
+  StreamError.Unauthorized,
+  "The token, or a provider's signature, is missing or wrong"
+)
 export const Forbidden = document(
   "Forbidden",
   StreamError.Forbidden,

@@ -102,8 +102,8 @@ export class StreamsApi extends HttpApiGroup.make("streams").add(
       `to ${maxBatch}. Anything else is kept as one \`webhook/received\` event, or with \`?as=TYPE\` as the payload ` +
       "of that type. The answer comes once Postgres has committed: 201 with what was recorded, or 200 with the " +
       "original where every idempotency key is known. The first append makes the stream and those above it. Where a " +
-      "stream is configured with `webhook/verification-configured`, a body that is no event must carry the provider's " +
-      "signature, and then needs no token; a delivery that the provider repeats is 200 with the original."
+      "stream is configured with `webhook/verification-configured`, a body that is no event must carry the " +
+      "provider's signature, and then needs no token; a delivery that the provider repeats is 200 with the original."
   })),
   HttpApiEndpoint.get("read", "/api/streams/:path", {
     params: PathParams,

@@ -1,6 +1,7 @@
 /**
  * Secrets by name. Events hold names, so that a stream can be read by anyone; the values come from the environment, as
- * `MILLSTREAM_SECRET_<NAME>`, and are read when they are needed. Known limit: a changed value needs a restart.
+ * `MILLSTREAM_SECRET_<NAME>`, and are read when they are needed. Known limits: a changed value needs a restart; names
+ * that differ only in case, or in what is neither letter nor digit, are one secret, as `a-b`, `a_b` and `A-B` are.
  */
 import { Config, ConfigProvider, Context, Effect, Layer, Redacted } from "effect"
 

@@ -3,11 +3,14 @@ import { Effect, Result } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { StreamError } from "../domain/StreamError.ts"
+import type { StreamError, Unauthorized } from "../domain/StreamError.ts"
 import { ServiceConfig } from "../ServiceConfig.ts"
 import * as Access from "./Access.ts"
 import * as Appending from "./Appending.ts"
 import * as Arriving from "./Arriving.ts"
+import * as BodyRoom from "./BodyRoom.ts"
+import * as Bound from "./Bound.ts"
+import * as ContentEncoding from "./ContentEncoding.ts"
 import * as NodeRequest from "./NodeRequest.ts"
 import * as Recording from "./Recording.ts"
 import * as Reply from "./Reply.ts"
@@ -24,32 +27,36 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const access = Access.make(settings)
   const terms = { redactedHeaders: new Set(settings.redactedHeaders) }
 
-  /** Of a sender without a token nothing is read where the stream asks for no signature. */
-  const recordSigned = Effect.fnUntraced(function*(
-    request: HttpServerRequest,
-    url: StreamUrl,
-    refusal: Recording.Stranger["refusal"]
-  ): Effect.fn.Return<Recording.Reply, StreamError> {
-    const asked = yield* recording.askedAt(url.path)
-    if (asked === undefined) return yield* refusal
-    const incoming = NodeRequest.incomingOf(request)
-    const body = yield* Arriving.body(incoming, Arriving.ofEvent)
-    const decoded = Appending.decode(incoming, url, body, "stranger", terms)
-    if (Result.isFailure(decoded)) {
-      return yield* (decoded.failure._tag === "PayloadTooLarge" ? decoded.failure : refusal)
-    }
-    return yield* recording.recordOf({ asked, refusal }, decoded.success, incoming.headers)
-  })
-
   const record = Effect.fnUntraced(function*(
     request: HttpServerRequest,
-    url: StreamUrl,
-    sender: "client" | "deliverer"
+    url: StreamUrl
   ): Effect.fn.Return<Recording.Reply, StreamError> {
     const incoming = NodeRequest.incomingOf(request)
     const body = yield* Arriving.body(incoming)
-    const asked = yield* Effect.fromResult(Appending.decode(incoming, url, body, sender, terms))
+    const asked = yield* Effect.fromResult(Appending.decode(incoming, url, body, terms))
     return yield* recording.record(asked, incoming.headers)
+  })
+
+  /** A signature that a stream is known to ask for is judged before what is signed is read: it costs far less. */
+  const deliver = Effect.fnUntraced(function*(
+    request: HttpServerRequest,
+    url: StreamUrl,
+    refusal?: Unauthorized
+  ): Effect.fn.Return<Recording.Reply, StreamError> {
+    const isStranger = refusal !== undefined
+    const verified = isStranger ? yield* recording.askedAt(url.path) : recording.hint(url.path)
+    // Of a stranger nothing is taken in where the stream asks for no signature.
+    if (isStranger && verified === undefined) return yield* refusal
+    const incoming = NodeRequest.incomingOf(request)
+    const { headers } = incoming
+    const room = isStranger ? BodyRoom.ofStrangers : BodyRoom.ofProcess
+    const arrived = yield* Arriving.body(incoming, Bound.ofEvent, room)
+    const body = yield* Effect.fromResult(ContentEncoding.decode(arrived, headers["content-encoding"], Bound.ofEvent))
+    const isClient = false
+    if (verified !== undefined) yield* recording.verify(verified, { headers, body }, { isClient })
+    const deliverer = isStranger ? "stranger" : "ingest"
+    const asked = yield* Effect.fromResult(Appending.decodeDelivery(incoming, url, body, deliverer, terms))
+    return yield* recording.record(asked, headers, { isClient, verified, refusal })
   })
 
   const append = Effect.fnUntraced(
@@ -58,9 +65,9 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       const target = Appending.target(request.url, prefix)
       if (refusal !== undefined && Result.isFailure(target)) return yield* refusal
       const url = yield* Effect.fromResult(target)
-      const { isAnswer, status, text } = yield* refusal === undefined
-        ? record(request, url, sender)
-        : recordSigned(request, url, refusal)
+      const { isAnswer, status, text } = yield* refusal === undefined && sender === "client"
+        ? record(request, url)
+        : deliver(request, url, refusal)
       const isEmpty = isAnswer !== true && Appending.parametersOf(request.url)?.get("reply") === "empty"
       return isEmpty ? empty : Reply.json(request, text, status)
     },

@@ -6,7 +6,7 @@ import { Result } from "effect"
 import type { IncomingMessage } from "node:http"
 import * as Control from "../domain/ControlEvent.ts"
 import type { StreamError } from "../domain/StreamError.ts"
-import { InvalidEvent, InvalidPath } from "../domain/StreamError.ts"
+import { InvalidEvent, InvalidPath, Unauthorized } from "../domain/StreamError.ts"
 import type { Appended, AppendRequest } from "../log/EventStore.ts"
 import * as Body from "./Body.ts"
 import * as Received from "./Received.ts"
@@ -35,25 +35,46 @@ export const target = (url: string, prefix: string): Result.Result<StreamUrl.Str
       ? Result.fail(new InvalidPath({ path: `${parsed.path}/**`, reason: "/** can be read, not appended to" }))
       : Result.succeed(parsed))
 
-/**
- * Who sends it: a client with all rights; one that may only deliver, whose bodies are never events; or a stranger,
- * whose delivery must verify. The last two may not name a reserved type.
- */
-export type Sender = "client" | "deliverer" | "stranger"
+/** Who may only deliver: with the token of `/in/`, where nothing is an event; or a stranger, whose body must verify. */
+export type Deliverer = "ingest" | "stranger"
 
-/** What is to be appended. */
+/** What a client, who has all rights, wants to append. The body is as it arrived. */
 export const decode = (
   incoming: IncomingMessage,
   url: StreamUrl.StreamUrl,
   body: Buffer,
-  sender: Sender,
+  terms: Terms
+): Result.Result<Asked, StreamError> =>
+  judge(url, Body.decode(new Arrival(incoming, body, false), terms.redactedHeaders))
+
+/**
+ * What who may only deliver wants to append: never an event, nor a reserved type. The body is without its content
+ * coding, since what is to be verified has been by now.
+ */
+export const decodeDelivery = (
+  incoming: IncomingMessage,
+  url: StreamUrl.StreamUrl,
+  body: Uint8Array,
+  deliverer: Deliverer,
   terms: Terms
 ): Result.Result<Asked, StreamError> => {
-  const arrival = new Arrival(incoming, body, sender === "deliverer")
-  if (arrival.as !== undefined && sender !== "client" && Control.isReserved(arrival.as)) {
+  const arrival = new Arrival(incoming, body, deliverer === "ingest")
+  if (arrival.as !== undefined && Control.isReserved(arrival.as)) {
     return Result.fail(new InvalidEvent({ field: "as", reason: `${JSON.stringify(arrival.as)} has a reserved prefix` }))
   }
-  const decoded = Body.decode(arrival, terms.redactedHeaders)
+  const decoded = Body.readPlain(arrival, body, terms.redactedHeaders)
+  return Result.isSuccess(decoded) && decoded.success.arrived === undefined
+    ? Result.fail(new Unauthorized({ reason: needsToken }))
+    : judge(url, decoded)
+}
+
+const needsToken = "It is signed, but its body is an event: send it to /in/<MILLSTREAM_INGEST_TOKEN>/…, where " +
+  "nothing is an event, or with the token, as Authorization: Bearer <MILLSTREAM_TOKEN>"
+
+const judge = (
+  url: StreamUrl.StreamUrl,
+  decoded: Result.Result<Body.Decoded, Body.Refusal>
+): Result.Result<Asked, StreamError> => {
   if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
   const { arrived, batch, events, made } = decoded.success
   let isClaim = false
@@ -77,11 +98,11 @@ export const reply = ({ known, lines }: Appended, batch: boolean) => ({
 
 /** A request as its body's decoder sees it. Query and headers are made only for bodies that are no event. */
 class Arrival implements Body.Arrival {
-  readonly body: Buffer
+  readonly body: Uint8Array
   readonly ingestOnly: boolean
   private readonly incoming: IncomingMessage
 
-  constructor(incoming: IncomingMessage, body: Buffer, ingestOnly: boolean) {
+  constructor(incoming: IncomingMessage, body: Uint8Array, ingestOnly: boolean) {
     this.incoming = incoming
     this.body = body
     this.ingestOnly = ingestOnly

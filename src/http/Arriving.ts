@@ -1,32 +1,24 @@
 /** Takes in a request's body, up to a bound of its own and one of all bodies together, as the bytes that arrived. */
 import { Effect, Result } from "effect"
 import type { IncomingMessage } from "node:http"
-import { maxEventBytes, maxRequestBytes } from "../domain/Bounds.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import type { PayloadTooLarge, Unavailable } from "../domain/StreamError.ts"
-import * as Batch from "./Batch.ts"
 import * as BodyRoom from "./BodyRoom.ts"
-import * as ContentEncoding from "./ContentEncoding.ts"
+import * as Bound from "./Bound.ts"
 
 /** What a body's bytes became. */
 export type Arrived = Result.Result<Buffer, PayloadTooLarge | InvalidRequest | Unavailable>
-
-/** How many bytes a body may have, and what is said of more. */
-export interface Bound {
-  readonly bytes: number
-  readonly tooLarge: () => PayloadTooLarge
-}
-
-const ofRequest: Bound = { bytes: maxRequestBytes, tooLarge: ContentEncoding.tooLarge }
-/** For what can only be one event. */
-export const ofEvent: Bound = { bytes: maxEventBytes, tooLarge: Batch.tooLarge }
 
 /**
  * Calls back once with all of the body. What is past the bound is refused before it is read, where its length is told;
  * what has no room is refused as soon as there is none.
  */
-export const listen = (incoming: IncomingMessage, done: (arrived: Arrived) => void, bound = ofRequest): void => {
-  const room = BodyRoom.ofProcess
+export const listen = (
+  incoming: IncomingMessage,
+  done: (arrived: Arrived) => void,
+  bound: Bound.Bound = Bound.ofRequest,
+  room: BodyRoom.BodyRoom = BodyRoom.ofProcess
+): void => {
   const length = Number(incoming.headers["content-length"] ?? Number.NaN)
   if (length > bound.bytes) return done(Result.fail(bound.tooLarge()))
   // Its sender left before anybody listened, so that no event would tell.
@@ -66,6 +58,7 @@ const cut: Arrived = Result.fail(new InvalidRequest({ reason: "The body ended be
 /** All of the body. */
 export const body = (
   incoming: IncomingMessage,
-  bound?: Bound
+  bound?: Bound.Bound,
+  room?: BodyRoom.BodyRoom
 ): Effect.Effect<Buffer, PayloadTooLarge | InvalidRequest | Unavailable> =>
-  Effect.callback((resume) => listen(incoming, (arrived) => resume(Effect.fromResult(arrived)), bound))
+  Effect.callback((resume) => listen(incoming, (arrived) => resume(Effect.fromResult(arrived)), bound, room))

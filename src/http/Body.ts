@@ -29,8 +29,8 @@ export interface Arrival extends Received.Request {
 }
 
 /**
- * The events to append; `batch` where the reply is an array, `made` where the event is the server's own, `arrived` where
- * the body is no event: its bytes without their coding.
+ * The events to append; `batch` where the reply is an array, `made` where the event is the server's own, `arrived`
+ * where the body is no event: its bytes without their coding.
  */
 export interface Decoded {
   readonly events: NonEmptyReadonlyArray<Proposed>
@@ -49,11 +49,18 @@ export const decode = (
   redactedHeaders: ReadonlySet<string> = none
 ): Result.Result<Decoded, Refusal> => {
   const body = ContentEncoding.decode(arrival.body, arrival.contentEncoding)
-  if (Result.isFailure(body)) return Result.fail(body.failure)
-  const read = Reading.read(body.success, arrival.contentType)
+  return Result.isFailure(body) ? Result.fail(body.failure) : readPlain(arrival, body.success, redactedHeaders)
+}
+
+/** The same of an arrival whose content coding is undone: `bytes` are its body without it. */
+export const readPlain = (
+  arrival: Arrival,
+  bytes: Uint8Array,
+  redactedHeaders: ReadonlySet<string>
+): Result.Result<Decoded, Refusal> => {
+  const read = Reading.read(bytes, arrival.contentType)
   if (Result.isFailure(read)) return Result.fail(read.failure)
   const reading = read.success
-  const bytes = body.success
   if (reading._tag === "Other") {
     return received(arrival, reading.body, reading.raw, reading.reason, bytes, redactedHeaders)
   }

@@ -1,5 +1,6 @@
 /**
- * Memory for bodies that are still arriving, shared by all requests of the process. Known limit: a body that has
+ * Memory for bodies that are still arriving: a room that the requests of the process share, and a small one for those
+ * that show no token, so that nobody without one can take the room of others. Known limit: a body that has
  * arrived no longer counts; what waits to be recorded then has the bound of the appender's queue.
  */
 import { Unavailable } from "../domain/StreamError.ts"
@@ -33,8 +34,14 @@ export class BodyRoom {
   }
 }
 
-/** The room that all requests share. */
+/** The room that all requests share which show a token, or need none. */
 export const ofProcess = new BodyRoom()
+
+/** Most bytes under way of who may only be admitted by a signature: sixteen of the largest that they may send. */
+const mostBytesOfStrangers = 16 * 1024 * 1024
+
+/** The room of those. */
+export const ofStrangers = new BodyRoom(mostBytesOfStrangers)
 
 /** There is no room for another body. */
 export const isFull = (): Unavailable =>

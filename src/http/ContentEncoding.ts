@@ -1,25 +1,20 @@
 /**
- * Undoes the `Content-Encoding` of a body, within the bound of a request. One coding at most: a chain of them would
+ * Undoes the `Content-Encoding` of a body, within a bound. One coding at most: a chain of them would
  * multiply the work that a small body can cause. Works at once and not in a thread, since the bound is small.
  */
 import { Result } from "effect"
 import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from "node:zlib"
-import { maxRequestBytes } from "../domain/Bounds.ts"
-import { InvalidRequest, PayloadTooLarge } from "../domain/StreamError.ts"
-
-/** The body is over `maxRequestBytes`. */
-export const tooLarge = (): PayloadTooLarge =>
-  new PayloadTooLarge({
-    limit: maxRequestBytes,
-    reason: `A request has at most ${maxRequestBytes} bytes, as it arrives and decoded: send fewer events at a time`
-  })
+import { InvalidRequest } from "../domain/StreamError.ts"
+import type { PayloadTooLarge } from "../domain/StreamError.ts"
+import * as Bound from "./Bound.ts"
 
 /** The body without its coding. */
 export const decode = (
   body: Uint8Array,
-  contentEncoding: string | undefined
+  contentEncoding: string | undefined,
+  bound: Bound.Bound = Bound.ofRequest
 ): Result.Result<Uint8Array, InvalidRequest | PayloadTooLarge> => {
-  if (body.length > maxRequestBytes) return Result.fail(tooLarge())
+  if (body.length > bound.bytes) return Result.fail(bound.tooLarge())
   if (contentEncoding === undefined) return Result.succeed(body)
   const coding = contentEncoding.trim().toLowerCase()
   if (coding === "" || coding === "identity") return Result.succeed(body)
@@ -32,10 +27,10 @@ export const decode = (
     )
   }
   return Result.try({
-    try: () => inflate(body, { maxOutputLength: maxRequestBytes }),
+    try: () => inflate(body, { maxOutputLength: bound.bytes }),
     catch: (cause) =>
       cause instanceof RangeError
-        ? tooLarge()
+        ? bound.tooLarge()
         : new InvalidRequest({
           reason: `The body is not valid ${coding}: ${cause instanceof Error ? cause.message : String(cause)}`
         })

@@ -42,7 +42,12 @@ export const make = Effect.gen(function*() {
     if (Result.isFailure(target)) return false
     const isPretty = Reply.isPretty(asked)
 
-    const send = (status: number, text: string, contentType: string, more: { readonly [name: string]: string } = {}) => {
+    const send = (
+      status: number,
+      text: string,
+      contentType: string,
+      more: { readonly [name: string]: string } = {}
+    ) => {
       if (response.writableEnded || response.destroyed) return
       const body = isPretty ? JsonIndent.indent(text) : text
       const length = Buffer.byteLength(body)
@@ -66,7 +71,7 @@ export const make = Effect.gen(function*() {
       const replied = Effect.suspend(() => {
         const asked = Result.flatMap(
           arrived,
-          (body) => Appending.decode(incoming, target.success, body, "client", terms)
+          (body) => Appending.decode(incoming, target.success, body, terms)
         )
         if (Result.isFailure(asked)) return Effect.fail(asked.failure)
         return recording.record(asked.success, incoming.headers)

@@ -75,7 +75,13 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const source = Source.ofStream(tail)
     return name === "json"
       ? yield* JsonReading.respond(request, source, { limit: query.limit, headers: access.headers(request) })
-      : yield* Tailing.respond(request, source, { name, live, limit: query.limit, headers: access.headers(request), heartbeat })
+      : yield* Tailing.respond(request, source, {
+        name,
+        live,
+        limit: query.limit,
+        headers: access.headers(request),
+        heartbeat
+      })
   })
 
   const readWithin = Effect.fnUntraced(function*(request: HttpServerRequest, path: StreamPath) {

@@ -1,5 +1,6 @@
 /** What arrived and is no event, as the event that says so. */
 import type { JsonText, Proposed } from "../domain/EventText.ts"
+import type { Verification } from "../domain/Verification.ts"
 
 /** Values by name; several where a name was repeated. */
 export type Named = { readonly [name: string]: string | ReadonlyArray<string> | undefined }
@@ -32,6 +33,12 @@ export const webhook = (
     `,"query":${named(request.query, () => false)}` +
     `,"headers":${named(request.headers, (name) => credentials.has(name) || redacted.has(name))}` +
     `,"body":${body}${raw === undefined ? "" : `,"raw":${JSON.stringify(raw)}`}}`
+})
+
+/** The same event, told to have carried that provider's signature. */
+export const verifiedBy = (event: Proposed, provider: Verification["provider"]): Proposed => ({
+  ...event,
+  payload: `${event.payload.slice(0, -1)},"verified":${JSON.stringify(provider)}}`
 })
 
 /** Member by member, so that `__proto__` is a name like any other. */

@@ -42,7 +42,7 @@ export const parse = (url: string, prefix: string): Result.Result<StreamUrl, Inv
   const written = isWithin ? text.slice(0, -within.length) : text
   // An escaped path starts with its own slash or leaves it out, behind the one that ends the prefix.
   const decoded = decode(written.slice(1))
-  const path = decoded === undefined ? undefined : decoded.startsWith("/") && written.includes("%") ? decoded : `/${decoded}`
+  const path = decoded === undefined || decoded.startsWith("/") && written.includes("%") ? decoded : `/${decoded}`
   const reason = path === undefined ? "it is not percent-encoded text" : Path.problem(path)
   return path !== undefined && Path.is(path)
     ? Result.succeed({ path, within: isWithin })

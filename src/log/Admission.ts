@@ -220,8 +220,14 @@ const fold = (core: CoreState, event: Recorded): CoreState => {
       // Said again it changes nothing: it must not refill the bucket.
       return sameBreaker(core.breaker, breaker) ? core : { ...core, breaker, bucket: null }
     }
-    case VerificationConfigured.type:
-      return { ...core, verification: decodeVerification(event.payload) }
+    case VerificationConfigured.type: {
+      const configured = decodeVerification(event.payload)
+      if ("provider" in configured) {
+        return { ...core, verification: { provider: configured.provider, secret: configured.secret } }
+      }
+      const { verification: _, ...unasked } = core
+      return unasked
+    }
     default:
       return core
   }

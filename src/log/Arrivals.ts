@@ -6,6 +6,7 @@
 import { Context, Data } from "effect"
 import type { Effect } from "effect"
 import type { AppendError } from "../domain/StreamError.ts"
+import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Verification } from "../domain/Verification.ts"
 import type { Appended, Requested } from "./EventStore.ts"
 
@@ -27,4 +28,9 @@ export class Unverified extends Data.TaggedError("Unverified")<{ readonly asked:
 export class Arrivals extends Context.Service<Arrivals, {
   /** Records what arrived, once it is durable. Also what is known is told only to who has passed what is asked. */
   readonly record: (arrived: Arrived) => Effect.Effect<Appended, AppendError | Unverified>
+  /**
+   * What a stream asks for as far as is in memory, at once: a hint, which `record` holds to what is so. None where the
+   * stream asks for nothing or is not in memory.
+   */
+  readonly hint: (path: StreamPath) => Verification | undefined
 }>()("millstream/log/Arrivals") {}

@@ -30,4 +30,8 @@ export class HeadCache {
   delete(path: StreamPath): void {
     this.heads.delete(path)
   }
+
+  clear(): void {
+    this.heads.clear()
+  }
 }

@@ -41,7 +41,8 @@ export const layerOptions = (
       recent: () => undefined
     }).pipe(
       Context.add(Arrivals, {
-        record: (arrived) => Effect.flatMap(now, (millis) => Effect.fromResult(log.arrive(arrived, millis)))
+        record: (arrived) => Effect.flatMap(now, (millis) => Effect.fromResult(log.arrive(arrived, millis))),
+        hint: (path) => Option.getOrUndefined(log.describe(path))?.core.verification
       }),
       Context.add(Directory, {
         describe: (path) => Effect.sync(() => log.describe(path)),

@@ -141,7 +141,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     readWithin: (prefix, options) => inTime(readWithin(prefix, options)),
     remove: (path, { recursive }) => available(remove(path, recursive, onRemoved)),
     recent: (path, after) => recent.page(path, after)
-  }).pipe(Context.add(Arrivals, { record: appender.arrive }), Context.add(Directory, {
+  }).pipe(Context.add(Arrivals, {
+    record: appender.arrive,
+    hint: (path) => cache.get(path)?.core.verification
+  }), Context.add(Directory, {
     describe: (path) => inTime(directory.describe(path)),
     children: (path, options) => inTime(directory.children(path, options)),
     check: Effect.timeoutOrElse(appender.check, {

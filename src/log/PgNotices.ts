@@ -31,8 +31,9 @@ export const listen = Effect.fnUntraced(function*(server: string, { cache, recen
   const client = yield* PgClient.PgClient
   const growth = yield* Growth
 
-  // What was told may have been of a delete.
+  // What was told may have been of a delete, or of what a stream asks for, which is hinted at from the cache.
   const missed = (): void => {
+    cache.clear()
     recent.clear()
     growth.announceAll()
   }

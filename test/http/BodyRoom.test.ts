@@ -4,7 +4,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric } from "effect"
 import { HttpServer, HttpServerResponse } from "effect/http"
 import { createServer, request as send } from "node:http"
-import type { IncomingMessage } from "node:http"
 import { maxRequestBytes } from "../../src/domain/Bounds.ts"
 import * as BodyRoom from "../../src/http/BodyRoom.ts"
 import * as HotAppend from "../../src/http/HotAppend.ts"
@@ -13,8 +12,9 @@ import { Secrets } from "../../src/builtin/Secrets.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import { defaults, ServiceConfig } from "../../src/ServiceConfig.ts"
-import * as Fact from "../faults/Fact.ts"
-import { asking, layer as server, TestServer } from "./TestServer.ts"
+import { crowded, left, start } from "./Crowding.ts"
+import { asking, layer as server } from "./TestServer.ts"
+import type { TestServer } from "./TestServer.ts"
 
 /** A server of the short way alone, which leaves no request to a route. */
 const hot = asking.pipe(
@@ -30,39 +30,6 @@ const hot = asking.pipe(
 const event = "{\"type\":\"ping\"}"
 const room = BodyRoom.ofProcess
 
-/** Takes all room there is, for as long as the effect runs. */
-const crowded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const bytes = room.free
-      assert.isTrue(room.take(bytes))
-      return bytes
-    }),
-    () => effect,
-    (bytes) => Effect.sync(() => room.giveBack(bytes))
-  )
-
-/** A request whose body is sent part by part. */
-const start = (headers: Record<string, string | number> = {}) =>
-  Effect.map(TestServer, ({ port }) => {
-    const sent = send({ host: "127.0.0.1", port, path: "/api/streams/room", method: "POST", headers, agent: false })
-    const answered = new Promise<IncomingMessage>((resolve) => sent.once("response", resolve))
-    sent.on("error", () => undefined)
-    return {
-      sent,
-      answer: Effect.promise(async () => {
-        const response = await answered
-        let text = ""
-        for await (const part of response.setEncoding("utf8")) text += part
-        return { status: response.statusCode, retryAfter: response.headers["retry-after"], text }
-      })
-    }
-  })
-
-/** Waits until the room has so many bytes left. */
-const left = (bytes: number) =>
-  Effect.promise(() => Fact.until(`room for ${bytes} bytes`, () => room.free === bytes))
-
 const doors: { readonly [name: string]: Layer.Layer<TestServer, unknown> } = {
   "a route": server(),
   "the short way": hot
@@ -71,7 +38,7 @@ for (const [name, served] of Object.entries(doors)) {
   describe(`the room for bodies, at ${name}`, () => {
     it.live("is no more than there is: who finds none is told when to try again", () =>
       Effect.gen(function*() {
-        const refused = yield* crowded(Effect.gen(function*() {
+        const refused = yield* crowded(room, Effect.gen(function*() {
           const { answer, sent } = yield* start({ "content-length": event.length })
           sent.write(event.slice(0, 5))
           return yield* Effect.ensuring(answer, Effect.sync(() => sent.destroy()))
@@ -84,7 +51,7 @@ for (const [name, served] of Object.entries(doors)) {
       }).pipe(Effect.provide(served)))
 
     it.live("is not asked for by a short body that is there as a whole", () =>
-      crowded(Effect.gen(function*() {
+      crowded(room, Effect.gen(function*() {
         const { answer, sent } = yield* start({ "content-length": event.length })
         sent.end(event)
         assert.strictEqual((yield* answer).status, 201)
@@ -97,12 +64,12 @@ for (const [name, served] of Object.entries(doors)) {
         done.sent.write(event.slice(0, 5))
         const gone = yield* start({ "content-length": event.length })
         gone.sent.write(event.slice(0, 7))
-        yield* left(all - 12)
+        yield* left(room, all - 12)
         done.sent.end(event.slice(5))
         assert.strictEqual((yield* done.answer).status, 201)
         assert.strictEqual(room.free, all - 7)
         gone.sent.destroy()
-        yield* left(all)
+        yield* left(room, all)
       }).pipe(Effect.provide(served)))
   })
 }
@@ -115,7 +82,7 @@ describe("the room for bodies", () => {
       const { answer, sent } = yield* start()
       sent.end(Buffer.alloc(maxRequestBytes + 1))
       assert.strictEqual((yield* answer).status, 413)
-      yield* left(all)
+      yield* left(room, all)
     }).pipe(Effect.provide(server())))
 })
 

@@ -21,6 +21,9 @@ import * as Routing from "../../src/http/Routing.ts"
 import { ServiceConfig } from "../../src/ServiceConfig.ts"
 import type { Settings } from "../../src/ServiceConfig.ts"
 
+/** Milliseconds that an answer may stand still: far more than any needs, and less than a test has. */
+export const patience = 10_000
+
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -50,6 +53,7 @@ const ask = (port: number) => (path: string, asking: Asking = {}): Effect.Effect
         resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, text })))
     })
     sent.on("error", (cause) => resume(Effect.die(cause)))
+    sent.setTimeout(patience, () => sent.destroy(new Error(`${method} ${path} was not answered in ${patience} ms`)))
     sent.end(body)
     return Effect.sync(() => sent.destroy())
   })

@@ -11,7 +11,7 @@ import { Growth } from "../../src/log/Growth.ts"
 import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import * as HotAppend from "../../src/http/HotAppend.ts"
 import { ServiceConfig } from "../../src/ServiceConfig.ts"
-import { layerOver, TestServer } from "./TestServer.ts"
+import { layerOver, patience, TestServer } from "./TestServer.ts"
 
 const memory = MemoryEventStore.layer.pipe(Layer.provideMerge(Growth.layer))
 
@@ -40,7 +40,9 @@ layer(layerOver(over({ read: pages(1_500, 1_000) })))("a long array whose stream
   it.effect("is broken off", () =>
     Effect.gen(function*() {
       const { port } = yield* TestServer
-      const answer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/api/streams/a?format=json`))
+      const signal = AbortSignal.timeout(patience)
+      const answer = yield* Effect.promise(() =>
+        fetch(`http://127.0.0.1:${port}/api/streams/a?format=json`, { signal }))
       assert.strictEqual(answer.status, 200)
       const read = yield* Effect.exit(Effect.tryPromise(() => answer.text()))
       assert.strictEqual(read._tag, "Failure")
@@ -65,8 +67,9 @@ describe("an append that ends in a defect", () => {
       const body = "{\"type\":\"ping\"}"
       const headers = { "content-type": "application/json" }
       for (let i = 0; i < 2; i++) {
+        const signal = AbortSignal.timeout(patience)
         const answer = yield* Effect.promise(() =>
-          fetch(`http://127.0.0.1:${port}/api/streams/a`, { method: "POST", body, headers })
+          fetch(`http://127.0.0.1:${port}/api/streams/a`, { method: "POST", body, headers, signal })
         )
         assert.strictEqual(answer.status, 503)
         assert.include(yield* Effect.promise(() => answer.text()), "The server failed; its log says why")

@@ -50,6 +50,13 @@ describe("what a stream asks of what arrives", () => {
     assert.deepStrictEqual(decode(JSON.stringify(before)), CoreState.initial)
   })
 
+  it("is nothing once that is switched off, until it is configured again", () => {
+    const off: Proposed = { type: "webhook/verification-configured", payload: "{\"enabled\":false}" }
+    assert.deepStrictEqual(headAfter(configured(slack), off).core, CoreState.initial)
+    const on = { ...configured(slack), payload: JSON.stringify({ enabled: true, ...slack }) }
+    assert.deepStrictEqual(headAfter(configured(slack), off, on).core, { ...CoreState.initial, verification: slack })
+  })
+
   it("is nothing after a delete", () => {
     const heads = headsAfter(configured(slack))
     const { heads: after } = Admission.remove({ get: (each) => heads.get(each) ?? CoreState.unwritten }, path, terms)

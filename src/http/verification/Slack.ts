@@ -1,6 +1,11 @@
-/** Slack: events, commands and interactions are signed alike, over the body as it was sent. */
+/**
+ * Slack: events, commands and interactions are signed alike, over the body as it was sent. Known limits: neither the
+ * headers that tell of a retry nor the URL are signed; a command that Slack sent twice would be recorded twice, since
+ * only events have an id; the verification token that Slack has given up is not looked at.
+ */
 import { Result } from "effect"
-import { required, seconds, textIn } from "./Delivery.ts"
+import { hash } from "node:crypto"
+import { header, required, seconds, textIn } from "./Delivery.ts"
 import type { Provider } from "./Provider.ts"
 import * as Signature from "./Signature.ts"
 
@@ -17,8 +22,13 @@ export const slack: Provider = {
       }
     }),
   key: (secret) => Buffer.from(secret),
-  // Of events only: commands and interactions are sent once.
-  id: (delivery) => textIn(delivery, "event_id"),
+  // Of what has none the signature, so that whoever has seen it can not have it recorded again within its five minutes.
+  id: (delivery) => {
+    const id = textIn(delivery, "event_id")
+    if (id !== undefined) return id
+    const signature = header(delivery, "X-Slack-Signature")
+    return signature === undefined ? undefined : hash("sha256", signature.toLowerCase())
+  },
   answer: (delivery) => {
     const challenge = textIn(delivery, "type") === "url_verification" ? textIn(delivery, "challenge") : undefined
     return challenge === undefined ? undefined : JSON.stringify({ challenge })

@@ -7,7 +7,7 @@ export interface Sample {
   readonly provider: Verification["provider"]
   readonly body: string
   readonly contentType: string
-  /** What is recorded as its key. */
+  /** What is recorded as its key; one of this very attempt where there is none. */
   readonly key?: string | undefined
   /** Headers that are not about the signature. */
   readonly headers?: { readonly [name: string]: string } | undefined
