@@ -7,15 +7,13 @@ import * as Control from "../domain/ControlEvent.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import { EventStore } from "../log/EventStore.ts"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
-
-/** It sleeps so long at most: a clock that was set, or a machine that slept, is noticed then. */
-const longestSleep = Duration.minutes(10)
+import { sleepUntil } from "./Until.ts"
 
 /** Pauses between tries while the log is away. */
 const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 const trips = Metric.counter("millstream_circuit_breaker_trips_total", {
-  description: "Streams that the circuit breaker paused",
+  description: "Pauses that the circuit breaker made since the server began",
   incremental: true
 })
 const resumptions = Metric.counter("millstream_circuit_breaker_resumptions_total", {
@@ -23,17 +21,9 @@ const resumptions = Metric.counter("millstream_circuit_breaker_resumptions_total
   incremental: true
 })
 
-const sleepUntil = (until: DateTime.Utc): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    while (true) {
-      const left = DateTime.distance(yield* DateTime.now, until)
-      if (Duration.toMillis(left) <= 0) return
-      yield* Effect.sleep(Duration.min(left, longestSleep))
-    }
-  })
-
 export const layer = CircuitBreaker.toLayer(Effect.gen(function*() {
   const store = yield* EventStore
+  const began = yield* DateTime.now
 
   /** Up to where the stream is known to be in the pause that begins at an offset; none once it is not any more. */
   const lastOf = Effect.fnUntraced(function*(path: StreamPath, pause: number) {
@@ -47,14 +37,18 @@ export const layer = CircuitBreaker.toLayer(Effect.gen(function*() {
 
   return CircuitBreaker.of({
     afterAppend: {
-      "stream/paused": ({ payload }) => payload.by === Control.circuitBreaker ? Metric.update(trips, 1) : Effect.void
+      // The first start on a log looks at all its history: what tripped long ago was counted, or never will be.
+      "stream/paused": ({ createdAt, payload }) =>
+        payload.by === Control.circuitBreaker && DateTime.isGreaterThanOrEqualTo(createdAt, began)
+          ? Metric.update(trips, 1)
+          : Effect.void
     },
     fibers: {
       resume: {
         whilePaused: true,
         run: ({ at, offset, resumeAfterMillis }, { append, streamPath }) =>
           Effect.gen(function*() {
-            yield* sleepUntil(DateTime.add(at, { milliseconds: resumeAfterMillis }))
+            yield* sleepUntil(DateTime.toEpochMillis(at) + resumeAfterMillis)
             const path = StreamPath.make(streamPath)
             const reason = `resumeAfter: ${Duration.format(Duration.millis(resumeAfterMillis))}`
             for (let isOver = false; !isOver;) {

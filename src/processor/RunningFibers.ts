@@ -154,7 +154,7 @@ export class RunningFibers {
       const answered = answering === undefined ? origin : Emission.originOf(lease.processor, answering)
       const request = yield* Emission.append(answered, event, streamPath ?? path, maxHops, byServer)
       if (request === undefined) {
-        return yield* new InvalidEvent({ reason: "It answers a chain of causes that is too long already" })
+        return yield* new InvalidEvent({ reason: `Its chain of causes is longer than ${maxHops} already: answer fewer events, or raise MILLSTREAM_MAX_HOPS` })
       }
       // A key of its own is of this call alone, so that it is recorded once however often it has to be tried.
       const key = idempotencyKey ?? event.idempotencyKey ?? `fiber/${crypto.randomUUID()}`

@@ -23,6 +23,8 @@ const configured = (resumeAfter?: string | number) =>
     ...(resumeAfter === undefined ? {} : { resumeAfter })
   })
 
+const breaker = { breaker: { capacity: 10, refillPerSecond: 0.001 } }
+
 /** So many events at once; with eleven or more the breaker trips. */
 const burst = (count: number) => append(path, ...Array.from({ length: count }, () => ({ type: "tick" })))
 
@@ -110,6 +112,21 @@ it.effect("survives a restart, and resumes at once what is overdue", () =>
       assert.isUndefined(yield* isPaused)
     }).pipe(during(CircuitBreakerHooks.layer))
   }).pipe(Effect.provide(TestHost.layerLog())))
+
+it.effect("does not count what tripped before it began", () =>
+  Effect.gen(function*() {
+    const before = yield* counted("millstream_circuit_breaker_trips_total")
+    yield* Effect.andThen(burst(11), pass("1 second")).pipe(during(Layer.empty, breaker))
+    yield* Effect.gen(function*() {
+      yield* quiet
+      assert.strictEqual(yield* isPaused, "circuit-breaker")
+      assert.strictEqual((yield* counted("millstream_circuit_breaker_trips_total")) - before, 0)
+      yield* append(path, Resumed.make({}))
+      yield* burst(11)
+      yield* quiet
+      assert.strictEqual((yield* counted("millstream_circuit_breaker_trips_total")) - before, 1)
+    }).pipe(during(CircuitBreakerHooks.layer, breaker))
+  }).pipe(Effect.provide(TestHost.layerLog(breaker))))
 
 it.effect("leaves a pause alone that a person made, and one that nobody configured an end for", () =>
   Effect.gen(function*() {

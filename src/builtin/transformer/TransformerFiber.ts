@@ -3,23 +3,21 @@
  * appends what they become, together with the cursor that passes them. So each is transformed once, in
  * order, whatever is killed. A target that is paused is waited for.
  */
-import { Effect, Result, Schedule, Schema, Semaphore } from "effect"
-import type { Scope } from "effect"
-import { ErrorOccurred } from "../../domain/ControlEvent.ts"
+import { Effect, Metric, Result, Schedule, Schema } from "effect"
 import type { Event } from "../../domain/Event.ts"
 import * as EventText from "../../domain/EventText.ts"
-import type * as EventTypes from "../../domain/EventType.ts"
 import { EventType } from "../../domain/EventType.ts"
 import { StreamPath } from "../../domain/StreamPath.ts"
-import { processor } from "../../domain/Transformer.ts"
 import type { EventStore } from "../../log/EventStore.ts"
 import * as Growth from "../../log/Growth.ts"
 import { Tail } from "../../log/Tail.ts"
-import type { Addressed, Fiber } from "../../processor/Hooks.ts"
 import type { Evaluated, Jsonata } from "../Jsonata.ts"
 import { isTrue } from "../Jsonata.ts"
 import type { Configuration } from "./Transformer.ts"
+import { Failures } from "./TransformerFailures.ts"
 import * as Output from "./TransformerOutput.ts"
+import type { Tools } from "./TransformerPosition.ts"
+import { Position } from "./TransformerPosition.ts"
 
 /** Events that are matched at once: enough to amortise the way to JSONata and back, few enough to go on soon. */
 const matchedAtOnce = 100
@@ -27,15 +25,16 @@ const matchedAtOnce = 100
 const transformedAtOnce = 20
 /** Behind so many characters what events became is recorded; else together. */
 const togetherLength = 262_144
-/** So long what does not match is passed without its being recorded: after a restart that much is looked at again. */
-const movesAfter = "1 second"
 /** Pauses between tries while a target is paused, unless it grows, in milliseconds. */
 const leastWait = 100
 const longestWait = 10_000
-/** Bound of what is said of a failure, in characters. */
-const maxMessage = 2_048
 /** Pauses between tries while the log is away. */
 const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
+
+const transformed = Metric.counter("millstream_transformations_total", {
+  description: "Events of which a transformer made others, and recorded them",
+  incremental: true
+})
 
 export interface Services {
   readonly store: EventStore["Service"]
@@ -45,17 +44,11 @@ export interface Services {
 
 const isPassing = ({ _tag }: { readonly _tag: string }): boolean => _tag === "StreamPaused" || _tag === "Unavailable"
 
-type Tools = Fiber<unknown, EventTypes.Any>
-
 /** What an event became. */
 interface Made {
   readonly event: Event
   readonly derived: ReadonlyArray<Output.Derived>
 }
-
-/** How far it has come: `at` is an offset of its stream. */
-const Cursor = Schema.Struct({ at: Schema.Int })
-const decodeCursor = Schema.decodeUnknownResult(Cursor)
 
 /** Follows the stream for as long as it is wanted. */
 export const run = ({ growth, jsonata, store }: Services) =>
@@ -64,10 +57,9 @@ export const run = ({ growth, jsonata, store }: Services) =>
     const slug = tools.key
     const path = StreamPath.make(tools.streamPath)
     const target = configuration.streamPath ?? path
-    const stored = decodeCursor(yield* tools.cursor)
     // What stood there before it was removed, and configured anew, is passed.
-    const after = Math.max(since, Result.isSuccess(stored) ? stored.success.at : 0)
-    const position = new Position(tools, yield* Effect.scope, after)
+    const position = yield* Position.open(tools, since)
+    const failures = yield* Failures.open(tools, position)
 
     /** Appends as soon as the stream takes it. */
     const patiently = Effect.fnUntraced(function*<A, E extends { readonly _tag: string }>(append: Effect.Effect<A, E>) {
@@ -78,23 +70,6 @@ export const run = ({ growth, jsonata, store }: Services) =>
       }
     })
 
-    /** Says on its own stream that it failed at an event, once, and passes it. */
-    const fail = Effect.fnUntraced(function*(event: Event, message: string) {
-      const { offset } = event
-      if (Output.isFailure(event)) return yield* position.pass(offset)
-      const said = ErrorOccurred.make(
-        { message: message.slice(0, maxMessage), source: processor, slug, offset },
-        { idempotencyKey: Output.errorKey(slug, offset) }
-      )
-      const recorded = yield* patiently(position.commit(offset, [{ event: said, byServer: true }], event))
-      if (Result.isSuccess(recorded)) return
-      yield* Effect.logWarning(`${slug} on ${path} failed at ${offset}, which could not be recorded there`, {
-        message,
-        reason: recorded.failure
-      })
-      yield* position.pass(offset)
-    })
-
     /** What an event became, with the event as its cause. */
     const appendsOf = ({ derived, event }: Made) =>
       derived.map(({ metadata, payload = {}, type }, index) => ({
@@ -103,7 +78,7 @@ export const run = ({ growth, jsonata, store }: Services) =>
           ...(metadata === undefined ? {} : { metadata })
         }),
         streamPath: target,
-        answering: event
+        answering: Output.answered(event, target)
       }))
 
     /** Records what events became together; where that is refused one by one, so that only the culprit fails. */
@@ -113,8 +88,11 @@ export const run = ({ growth, jsonata, store }: Services) =>
         const last = all.at(-1)
         if (first === undefined || last === undefined) return
         const recorded = yield* patiently(position.commit(last.event.offset, all.flatMap(appendsOf), last.event))
-        if (Result.isSuccess(recorded)) return
-        if (all.length === 1) return yield* fail(first.event, recorded.failure.message)
+        if (Result.isSuccess(recorded)) {
+          yield* Metric.update(transformed, all.length)
+          return yield* failures.over
+        }
+        if (all.length === 1) return yield* failures.at(first.event, recorded.failure.message)
         yield* Effect.forEach(all, (each) => append([each]), { discard: true })
       })
 
@@ -140,7 +118,7 @@ export const run = ({ growth, jsonata, store }: Services) =>
             yield* append(ready.splice(0))
             length = 0
           }
-          if (Result.isFailure(derived)) yield* fail(event, derived.failure)
+          if (Result.isFailure(derived)) yield* failures.at(event, derived.failure)
           else if (derived.success.length > 0) {
             ready.push({ event, derived: derived.success })
             length += JSON.stringify(derived.success).length
@@ -151,7 +129,7 @@ export const run = ({ growth, jsonata, store }: Services) =>
     })
 
     const tail = yield* Effect.acquireRelease(
-      Effect.sync(() => new Tail(store, growth, path, { after, live: true })),
+      Effect.sync(() => new Tail(store, growth, path, { after: position.offset, live: true })),
       (tail) => Effect.sync(() => tail.close())
     )
     while (true) {
@@ -173,56 +151,3 @@ const derivedOf = (evaluated: Evaluated | undefined): Result.Result<ReadonlyArra
 function* slices<A>(all: ReadonlyArray<A>, length: number): Generator<ReadonlyArray<A>> {
   for (let from = 0; from < all.length; from += length) yield all.slice(from, from + length)
 }
-
-/** How far a transformer has come, and what of it is recorded. */
-class Position {
-  private readonly tools: Tools
-  private readonly scope: Scope.Scope
-  /** What records it does so one after the other, so that it never goes back. */
-  private readonly one = Semaphore.makeUnsafe(1)
-  private at: number
-  private recorded: number
-  private willMove = false
-
-  constructor(tools: Tools, scope: Scope.Scope, at: number) {
-    this.tools = tools
-    this.scope = scope
-    this.at = at
-    this.recorded = at
-  }
-
-  /** Records what an event became, and that it is passed. */
-  commit(offset: number, appends: ReadonlyArray<Addressed<EventTypes.Any>>, answering: Event) {
-    return this.one.withPermit(Effect.tap(
-      this.tools.appendAll(appends, { answering, cursor: cursorAt(offset) }),
-      () =>
-        Effect.sync(() => {
-          this.at = offset
-          this.recorded = offset
-        })
-    ))
-  }
-
-  /** All up to here is done; that is recorded soon. */
-  pass(offset: number): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.at = Math.max(this.at, offset)
-      if (this.willMove || this.at === this.recorded) return Effect.void
-      this.willMove = true
-      return Effect.asVoid(Effect.forkIn(Effect.delay(this.move, movesAfter), this.scope))
-    })
-  }
-
-  private readonly move = Effect.suspend(() => {
-    this.willMove = false
-    return this.one.withPermit(Effect.suspend(() => {
-      const { at } = this
-      if (at === this.recorded) return Effect.void
-      return Effect.map(this.tools.moveCursor(cursorAt(at)), () => {
-        this.recorded = at
-      })
-    }))
-  })
-}
-
-const cursorAt = (at: number): typeof Cursor.Type => ({ at })

@@ -1,6 +1,5 @@
 /** What a transformer makes of an event, and under which keys it is recorded. Pure. */
 import { Result, Schema } from "effect"
-import { ErrorOccurred } from "../../domain/ControlEvent.ts"
 import type { Event } from "../../domain/Event.ts"
 import { Metadata, Type } from "../../domain/Event.ts"
 import type { JsonText } from "../../domain/EventText.ts"
@@ -69,12 +68,16 @@ const isTransformed = (cause: NonNullable<Event["cause"]>): boolean => cause.pro
 const withoutPrefix = (text: string, prefix: string): string => text.startsWith(prefix) ? text.slice(prefix.length) : ""
 
 /** What follows the offset: of an event, of one that was not recorded elsewhere since it is too far, of an error. */
-const ownEnd = /^(?:\d+(?:\/[\w-]{43})?|error)$/
+const ownEnd = /^(?:\d+(?:\/[\w-]{43})?|error(?:\/[\w-]+)?)$/
 
 /** Whether a line may be a transformer's work: nearly all are not, and need not be decoded. */
 export const mayBeOwn = (line: JsonText): boolean => line.includes(`"processor":"${processor}"`)
 
-/** Whether an event says that a transformer failed: two of them must not go on about each other's failures. */
-export const isFailure = ({ cause, payload, type }: Event): boolean =>
-  type === ErrorOccurred.type && cause !== undefined && isTransformed(cause) &&
-  typeof payload === "object" && payload !== null && "source" in payload && payload.source === processor
+/**
+ * An event as what is made of it answers it. Where that is a transformer's work too, and stays on the stream, it is one
+ * hop further: two that feed each other cross to no other stream, and nothing else would ever end them.
+ */
+export const answered = (event: Event, target: StreamPath): Event =>
+  event.cause !== undefined && isTransformed(event.cause) && target === event.streamPath
+    ? { ...event, cause: { ...event.cause, hops: event.cause.hops + 1 } }
+    : event

@@ -1,12 +1,11 @@
 /** What transformers make of events, and of which. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Schema } from "effect"
 import { Jsonata } from "../../../src/builtin/Jsonata.ts"
 import { maxTransformers, Transformer } from "../../../src/builtin/transformer/Transformer.ts"
-import { ErrorOccurred, Paused, Resumed } from "../../../src/domain/ControlEvent.ts"
+import { Paused, Resumed } from "../../../src/domain/ControlEvent.ts"
 import { Offset } from "../../../src/domain/Event.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
-import { Streams } from "../../../src/domain/Streams.ts"
 import * as Scenario from "../../../src/testing/Scenario.ts"
 import { append, pass, payloads, read, types } from "../../processor/Workshop.ts"
 import { arrived, configure, numbers, numbersOf, remove, tick, ticks, work } from "./Transforming.ts"
@@ -48,8 +47,6 @@ describe("its state", () => {
       }
     }))
 })
-
-const decodeError = Schema.decodeUnknownSync(ErrorOccurred.payload)
 
 layer(Jsonata.layer)("a transformer", (it) => {
   const received = (body: Schema.Json) => ({
@@ -143,97 +140,6 @@ layer(Jsonata.layer)("a transformer", (it) => {
       yield* append("/b", { ...tick(2, "tock"), idempotencyKey: "transformer/x/9/0" })
       assert.deepStrictEqual(numbersOf(yield* arrived("/b", "again", 2)), [1, 2])
     }).pipe(work()))
-
-  it.effect("says of each event that it fails at what is wrong, once, and goes on", () =>
-    Effect.gen(function*() {
-      const matcher = "type = 'tick' and $lowercase(payload.matches) = 'yes'"
-      yield* append("/s", configure("x", matcher, "$eval(payload.make)"))
-      const cases: ReadonlyArray<readonly [matches: Schema.Json, make: string, says: string]> = [
-        [7, "1", "The matcher failed"],
-        ["yes", "$error('broken')", "broken"],
-        ["yes", "nowhere", "The transform made nothing"],
-        ["yes", "{ 'data': 1 }", "no event: Expected no excess property at [\"data\"]"],
-        ["yes", "{ 'type': 'stream/pausd' }", "stream/paused"],
-        ["yes", "{ 'type': 'stream/initialized', 'payload': { 'path': '/s' } }", "Only the server appends"],
-        ["yes", "{ 'type': 'stream/paused', 'payload': { 'by': 'circuit-breaker' } }", "Only the server says who"],
-        ["yes", "{ 'type': 'transformer/configured', 'payload': { 'slug': 'y' } }", "does not fit"],
-        ["yes", "{ 'type': 'a', 'payload': $pad('', 2000000, 'x') }", ""],
-        ["yes", "[1..101].{ 'type': 'a' }", "101 events"]
-      ]
-      for (const [matches, make] of cases) {
-        yield* append("/s", { type: "tick", payload: { matches, make } })
-        yield* append("/s", { type: "tick", payload: { matches: "YES", make: "{ 'type': 'fine' }" } })
-      }
-      yield* arrived("/s", "fine", cases.length)
-      const errors = yield* arrived("/s", "stream/error-occurred", cases.length)
-      const ticks = (yield* read("/s")).filter(({ type }) => type === "tick")
-      for (const [i, { cause, idempotencyKey, payload }] of errors.entries()) {
-        const offset = ticks[2 * i]?.offset
-        const { message, ...about } = decodeError(payload)
-        assert.deepStrictEqual([about["source"], about["slug"], about["offset"]], ["transformer", "x", offset])
-        assert.strictEqual(idempotencyKey, `transformer/x/${offset}/error`)
-        assert.deepStrictEqual([cause?.offset, cause?.processor], [offset, "transformer"])
-        assert.include(message, cases[i]?.[2] ?? "")
-      }
-      assert.strictEqual((yield* payloads("/s", "stream/error-occurred")).length, cases.length)
-    }).pipe(work()))
-
-  it.effect("does not go on about failures, its own or another's", () =>
-    Effect.gen(function*() {
-      yield* append("/s", configure("x", "$error('x')", "1"), configure("y", "$error('y')", "1"))
-      const streams = yield* Streams
-      for (let n = 1; n <= 5; n++) {
-        const [event] = yield* append("/s", tick(n))
-        const isAboutIt = (payload: unknown) => decodeError(payload)["offset"] === event?.offset
-        yield* streams.tail("/s", { types: [ErrorOccurred] }).pipe(
-          Stream.filter(({ payload }) => isAboutIt(payload)),
-          Stream.take(2),
-          Stream.runDrain
-        )
-      }
-      const all = yield* read("/s")
-      const failedAt = (yield* payloads("/s", "stream/error-occurred")).map((payload) => decodeError(payload)["offset"])
-      assert.sameMembers(
-        all.filter(({ offset }) => failedAt.includes(offset)).map(({ type }) => type),
-        // One of the two sees the other's configuration.
-        ["transformer/configured", ...Array.from({ length: 5 }, () => "tick")]
-      )
-    }).pipe(work()))
-
-  it.effect("says so where a client has used its key for something else", () =>
-    Effect.gen(function*() {
-      yield* append("/s", configure("x", "type = 'tick'", "{ 'type': 'tock', 'payload': payload }"))
-      yield* append("/s", { type: "other", idempotencyKey: "transformer/x/4/0" })
-      yield* append("/s", tick(1), tick(2))
-      assert.deepStrictEqual(numbersOf(yield* arrived("/s", "tock", 1)), [2])
-      assert.include(JSON.stringify(yield* payloads("/s", "stream/error-occurred")), "is at offset 3")
-    }).pipe(work()))
-
-  it.effect("that feeds one which feeds it is stopped by the breaker", () =>
-    Effect.gen(function*() {
-      yield* append(
-        "/s",
-        configure("x", "type = 'tick'", "{ 'type': 'tock', 'payload': payload }"),
-        configure("y", "type = 'tock'", "{ 'type': 'tick', 'payload': payload }"),
-        tick(1)
-      )
-      const [paused] = yield* arrived("/s", "stream/paused", 1)
-      // 20 at once, what the client sent among them, and the one that was too many.
-      assert.strictEqual(paused?.offset, 1 + 21 + 1)
-    }).pipe(work({ breaker: { capacity: 20, refillPerSecond: 0.001 } })))
-
-  it.effect("that feeds one on another stream which feeds it is stopped by the bound of crossings", () =>
-    Effect.gen(function*() {
-      yield* append("/b", configure("x", "type = 'tock'", "{ 'type': 'tick', 'payload': payload }", "/a"))
-      yield* append("/a", configure("x", "type = 'tick'", "{ 'type': 'tock', 'payload': payload }", "/b"))
-      yield* append("/a", tick(1))
-      const [error] = yield* arrived("/a", "stream/error-occurred", 1)
-      assert.include(JSON.stringify(error?.payload), "5th crossing")
-      yield* append("/a", tick(2))
-      yield* arrived("/a", "stream/error-occurred", 2)
-      assert.deepStrictEqual(yield* numbers("/a", "tick"), [1, 1, 1, 2, 2, 2])
-      assert.deepStrictEqual(yield* numbers("/b", "tock"), [1, 1, 2, 2])
-    }).pipe(work({ maxHops: 4 })))
 
   it.effect("waits for a target that is paused, in order, while another goes on", () =>
     Effect.gen(function*() {

@@ -1,7 +1,6 @@
 /** What the result of a transform stands for, and how a transformer knows its own work. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result } from "effect"
-import { ErrorOccurred } from "../../../src/domain/ControlEvent.ts"
 import type { Event } from "../../../src/domain/Event.ts"
 import { IdempotencyKey, Offset } from "../../../src/domain/Event.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
@@ -63,6 +62,7 @@ describe("its own work", () => {
     ["an event that it made", event(), true],
     ["the hundredth", event({ idempotencyKey: Output.key("x", path, 7, 99, path) }), true],
     ["what is said of one that it failed at", event({ idempotencyKey: Output.errorKey("x", 7) }), true],
+    ["the same under another key", event({ idempotencyKey: `${Output.errorKey("x", 7)}/0a-b` }), true],
     ["what is said of one that was too far", event({ idempotencyKey: Output.key("x", path, 7, 0, elsewhere) }), true],
     ["another transformer's", event({ idempotencyKey: Output.key("y", path, 7, 0, path) }), false],
     ["one's whose name goes on", event({ idempotencyKey: Output.key("x/7", path, 7, 0, path) }), false],
@@ -93,12 +93,12 @@ describe("its own work", () => {
     for (const key of keys) assert.isTrue(IdempotencyKey.pipe((schema) => typeof schema.make(key) === "string"))
   })
 
-  it("is a failure of some transformer where it says so", () => {
-    const payload = { message: "no", source: "transformer", slug: "y", offset: 7 }
-    const said = { type: ErrorOccurred.type, payload }
-    assert.isTrue(Output.isFailure(event(said)))
-    assert.isFalse(Output.isFailure({ ...uncaused, ...said }))
-    assert.isFalse(Output.isFailure(event({ ...said, payload: { message: "no" } })))
-    assert.isFalse(Output.isFailure(event({ payload })))
-  })
+  it.each([
+    ["a client's event", uncaused, path, undefined],
+    ["another processor's", event(caused({ processor: "saga" })), path, 0],
+    ["a transformer's", event(caused({ hops: 3 })), path, 4],
+    ["a transformer's of another stream", event(caused({ streamPath: elsewhere, hops: 1 })), path, 2],
+    ["a transformer's, on another stream, which is a hop already", event(caused({ hops: 3 })), elsewhere, 3]
+  ])("counts hops, where it answers %s", (_, each, target, hops) =>
+    assert.strictEqual(Output.answered(each, target).cause?.hops, hops))
 })

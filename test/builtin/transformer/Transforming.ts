@@ -1,5 +1,6 @@
 /** Transformers at work on a log in memory, as the tests of this folder say it often. Expressions run for real. */
 import { Effect, Layer, Stream } from "effect"
+import type { Duration } from "effect"
 import { Jsonata } from "../../../src/builtin/Jsonata.ts"
 import * as TransformerHooks from "../../../src/builtin/transformer/TransformerHooks.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
@@ -11,6 +12,28 @@ import * as Workshop from "../../processor/Workshop.ts"
 /** The layer over the expressions in scope. */
 const transformers = Effect.map(Jsonata, (jsonata) =>
   Layer.provide(TransformerHooks.layer, Layer.succeed(Jsonata, jsonata)))
+
+/**
+ * In the place of expressions: the name of a type matches its events, an object stands for itself, and what begins with
+ * a dollar sign fails. Each evaluation takes so long by the test's clock.
+ */
+export const scripted = (time: Duration.Input) =>
+  Layer.succeed(Jsonata, {
+    evaluate: (expression, inputs) =>
+      Effect.delay(
+        Effect.sync(() =>
+          inputs.map((line) =>
+            expression.startsWith("$")
+              ? { _tag: "Failed" as const, message: expression }
+              : {
+                _tag: "Value" as const,
+                value: expression.startsWith("{") ? JSON.parse(expression) : line.includes(`"type":"${expression}"`)
+              }
+          )
+        ),
+        time
+      )
+  })
 
 /** On a log of its own. */
 export const work = (options?: Options) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
