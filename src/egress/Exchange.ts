@@ -160,7 +160,7 @@ export const begin = (
       connections.release(connection)
       body?.end()
     },
-    onResponseError: (_, error) => fail(endingOf(error, status), error)
+    onResponseError: (_, error) => fail(endingOf(error, brokenOff(status)), error)
   }
 
   connection.client.dispatch(
@@ -169,6 +169,10 @@ export const begin = (
   )
   return () => {
     if (!over) stop(new Error("The exchange was given up"))
-    return status
+    return brokenOff(status)
   }
 }
+
+/** What the status of an answer that broke off says: of a success nothing, since what is missing of it may matter. */
+const brokenOff = (status: number | undefined): number | undefined =>
+  status !== undefined && status >= 200 && status < 300 ? undefined : status
