@@ -100,7 +100,7 @@ export const ProcessorRefolded = EventType.make(
 )
 
 /** What arrived on a stream and is no event. */
-const WebhookReceived = EventType.make(
+export const WebhookReceived = EventType.make(
   "webhook/received",
   Schema.StructWithRest(
     Schema.Struct({

@@ -1,4 +1,5 @@
 /** What arrived and is no event, as the event that says so. */
+import { WebhookReceived } from "../domain/ControlEvent.ts"
 import type { JsonText, Proposed } from "../domain/EventText.ts"
 import type { Verification } from "../domain/Verification.ts"
 
@@ -17,7 +18,7 @@ export interface Request {
 export const credentials: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"])
 
 /** The type of the event that keeps a body which is none. */
-export const type = "webhook/received"
+export const { type } = WebhookReceived
 
 /** The event of a body. `redacted` are more headers to leave out, in lower case. */
 export const webhook = (

@@ -1,5 +1,6 @@
 /** What a transformer makes of an event, and under which keys it is recorded. Pure. */
 import { Result, Schema } from "effect"
+import { WebhookReceived } from "../../domain/ControlEvent.ts"
 import type { Event } from "../../domain/Event.ts"
 import { Metadata, Type } from "../../domain/Event.ts"
 import type { JsonText } from "../../domain/EventText.ts"
@@ -37,6 +38,10 @@ export const read = (value: Schema.Json | undefined): Result.Result<ReadonlyArra
     const decoded = decode(each, strictly)
     if (Result.isFailure(decoded)) {
       return Result.fail(`The transform made no event: ${decoded.failure.message.replaceAll(/\s+/g, " ")}; ${form}`)
+    }
+    // Where a stream asks for signatures, nothing else is to look like what was verified.
+    if (decoded.success.type === WebhookReceived.type) {
+      return Result.fail(`The transform made a ${WebhookReceived.type}, which only what arrives is: give it a type of yours`)
     }
     events.push(decoded.success)
   }

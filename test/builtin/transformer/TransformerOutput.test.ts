@@ -34,6 +34,7 @@ describe("a result", () => {
     ["a key of its own", { type: "a", idempotencyKey: "b" }, "idempotencyKey"],
     ["metadata that are none", { type: "a", metadata: 1 }, "metadata"],
     ["one that is none among others", [{ type: "a" }, 7], "Expected object"],
+    ["what only arrives", [{ type: "a" }, { type: "webhook/received" }], "which only what arrives is"],
     ["too many", Array.from({ length: 101 }, () => ({ type: "a" })), "made 101 events, and at most 100"],
     ["too deep", { type: "a", payload: nested(512) }, "deeper than 512 levels"],
     ["much too deep", { type: "a", payload: nested(100_000) }, "deeper than 512 levels"]
