@@ -2,15 +2,13 @@
  * Ends the circuit breaker's pauses when their time has come. It never ends another pause, such as a person's who
  * resumed the stream and paused it by hand meanwhile: it resumes right behind what it has looked at, or looks again.
  */
-import { DateTime, Duration, Effect, Metric, Schedule } from "effect"
+import { DateTime, Duration, Effect, Metric } from "effect"
 import * as Control from "../domain/ControlEvent.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import { EventStore } from "../log/EventStore.ts"
+import * as Outage from "../log/Outage.ts"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { sleepUntil } from "./Until.ts"
-
-/** Pauses between tries while the log is away. */
-const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 const trips = Metric.counter("millstream_circuit_breaker_trips_total", {
   description: "Pauses that the circuit breaker made since the server began",
@@ -28,7 +26,7 @@ export const layer = CircuitBreaker.toLayer(Effect.gen(function*() {
   /** Up to where the stream is known to be in the pause that begins at an offset; none once it is not any more. */
   const lastOf = Effect.fnUntraced(function*(path: StreamPath, pause: number) {
     for (let after = pause;;) {
-      const page = yield* store.read(path, { after, types: [Control.Resumed.type] }).pipe(Effect.retry(whileAway))
+      const page = yield* store.read(path, { after, types: [Control.Resumed.type] }).pipe(Effect.retry(Outage.pauses))
       if (page.lines.length > 0) return undefined
       if (page.last >= page.head) return page.last
       after = page.last

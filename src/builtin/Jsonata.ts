@@ -1,25 +1,31 @@
 /**
  * JSONata over events, bounded in time and memory: expressions come from whoever may append, so they run in processes
- * of their own, which are killed when one of them does not end. Known limit: an evaluation that a busy machine keeps
- * from running for long counts as one that takes too long.
+ * of their own, which are killed when one of them does not end. Known limits: an evaluation that a busy machine keeps
+ * from running for long counts as one that takes too long; who makes many expressions, lets them be quick, and makes
+ * each of them hang at another event keeps the others waiting for a quarter of a second each.
  */
-import { Clock, Context, Effect, Layer, Semaphore } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import type { Schema } from "effect"
 import type { JsonText } from "../domain/EventText.ts"
 import { problem } from "../domain/Jsonata.ts"
+import { JsonataPool } from "./JsonataPool.ts"
 import type { Outcome } from "./JsonataProcess.ts"
-import { answerMillis, JsonataProcess } from "./JsonataProcess.ts"
+import type { Asked } from "./JsonataQueue.ts"
+import { JsonataQueue, places } from "./JsonataQueue.ts"
+import type { Lane } from "./JsonataStanding.ts"
+import { JsonataStanding } from "./JsonataStanding.ts"
+import { JsonataSuspects } from "./JsonataSuspects.ts"
 
-/** Most processes: with two of them one slow expression does not stop all others. */
-const maxProcesses = 2
 /** Characters of inputs behind which a turn ends, with one at least: they are in the process's memory together. */
 const maxTurn = 2 * 1024 * 1024
+/** Longest wait for an answer, in milliseconds: a turn ends by itself after 150, but in a regular expression. */
+const answerMillis = 1_000
+/** The same for one that is quick: the others do not wait long for it, and it is tried again among the slow ones. */
+const quickMillis = 250
+/** The same for the first turn of one, which has one input. */
+const firstMillis = 100
 /** Most processes that die of one call before it waits: in a turn of many the first does not say which input it was. */
 const maxDeaths = 3
-/** How long an expression waits that a process died of, in milliseconds: others must not wait for new ones for ever. */
-const stoppedMillis = 10_000
-/** Most expressions of which that is known; then the oldest is forgotten. With their texts 8 MiB. */
-const maxStopped = 500
 
 /** What an expression made of one input: `undefined` where nothing matched. */
 export type Evaluated =
@@ -34,79 +40,84 @@ const evaluated = ({ failed: message, json }: Outcome): Evaluated =>
 const tooMuch = failed(
   `The expression was stopped: it took longer than ${answerMillis} ms, or more memory than there is for one`
 )
+
 export class Jsonata extends Context.Service<Jsonata, {
   /**
-   * Evaluates an expression for each of some texts, in order: one that fails or takes too long harms no other. Waits for
-   * its turn, and where the same expression had to be stopped before, for some seconds.
+   * Evaluates an expression for each of some texts, in order: one that fails or takes too long harms no other. Waits
+   * for its turn, and for some seconds where the same expression had to be stopped. Interrupted, it leaves a turn that
+   * has begun to end by itself.
    */
   readonly evaluate: (expression: string, inputs: ReadonlyArray<JsonText>) => Effect.Effect<ReadonlyArray<Evaluated>>
 }>()("millstream/builtin/Jsonata") {
   /** Processes start with the first evaluations, and end with the scope. */
   static readonly layer = Layer.effect(Jsonata, Effect.gen(function*() {
-    const places = yield* Semaphore.make(maxProcesses)
-    const stopped = new Map<string, number>()
-    const processes = new Set<JsonataProcess>()
-    const idle: Array<JsonataProcess> = []
-    let isClosed = false
+    const standing = new JsonataStanding()
+    const suspects = new JsonataSuspects()
+    const queue = new JsonataQueue()
+    const pool = new JsonataPool(yield* Effect.scope)
+    yield* Effect.addFinalizer(() => Effect.andThen(queue.close, pool.close))
 
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        isClosed = true
-        return Effect.forEach([...processes], (process) => process.end, { concurrency: "unbounded", discard: true })
-      })
-    )
+    /** Where these inputs wait: what may hang does not among those that are quick. */
+    const laneOf = (key: string, inputs: ReadonlyArray<JsonText>, now: number): Lane => {
+      const lane = standing.laneOf(key)
+      return lane === "quick" && suspects.has(inputs, now) ? "slow" : lane
+    }
 
-    const start = JsonataProcess.start((process) => processes.add(process), (process) => processes.delete(process))
-    const acquire = Effect.gen(function*() {
-      if (isClosed) return yield* Effect.interrupt
-      for (let process = idle.pop(); process !== undefined; process = idle.pop()) if (process.isAlive) return process
-      const started = yield* start
-      if (started !== undefined) return started
-      return yield* isClosed ? Effect.interrupt : Effect.die(new Error("The process for JSONata did not start"))
+    const answer = Effect.fnUntraced(function*(asked: Asked) {
+      const { expression, inputs, isAgain, key, lane } = asked
+      const before = yield* Clock.currentTimeMillis
+      // Another call may have shown what it is while this one waited.
+      if (lane !== "slow" && laneOf(key, inputs, before) === "slow") return "later"
+      if (!isAgain && standing.heldUntil(key) > before) return "later"
+      const process = yield* pool.acquire(lane !== "quick")
+      const millis = lane === "slow" ? answerMillis : lane === "quick" ? quickMillis : firstMillis
+      const given = asked.isLeft ? "left" : yield* process.take(expression, inputs, millis)
+      yield* pool.release(process)
+      if (given === "left") return "later"
+      const now = yield* Clock.currentTimeMillis
+      if (given !== undefined) standing.ended(key, now, given.isSlow)
+      else if (lane === "slow") standing.stopped(key, now)
+      else {
+        standing.overran(key)
+        if (lane === "quick") suspects.add(inputs, now)
+      }
+      return given?.outcomes ?? "died"
     })
+    for (const place of places) {
+      yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
+        const asked = yield* queue.take(place)
+        asked.answer(yield* Effect.exit(answer(asked)))
+      }), { disableYield: true }))
+    }
 
     /** Waits until an expression that had to be stopped may be tried again. */
-    const released = Effect.fnUntraced(function*(expression: string) {
-      for (let until = stopped.get(expression) ?? 0;; until = stopped.get(expression) ?? 0) {
-        const millis = until - (yield* Clock.currentTimeMillis)
+    const released = Effect.fnUntraced(function*(key: string) {
+      while (true) {
+        const millis = standing.heldUntil(key) - (yield* Clock.currentTimeMillis)
         if (millis <= 0) return
         yield* Effect.sleep(millis)
       }
     })
 
-    /** One turn; `undefined` where the process died of it, "stopped" where it has to wait. */
-    const turn = (expression: string, inputs: ReadonlyArray<JsonText>, isAgain: boolean) =>
-      places.withPermit(Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        // Asked here too, since another call may have died of it while this one waited for its place.
-        if (!isAgain && (stopped.get(expression) ?? 0) > now) return "stopped"
-        const process = yield* acquire
-        const outcomes = yield* Effect.ensuring(
-          process.take(expression, inputs),
-          Effect.sync(() => process.isAlive && idle.push(process))
-        )
-        if (outcomes !== undefined || isClosed) return outcomes
-        stopped.delete(expression)
-        stopped.set(expression, (yield* Clock.currentTimeMillis) + stoppedMillis)
-        const oldest = stopped.size <= maxStopped ? undefined : stopped.keys().next().value
-        if (oldest !== undefined) stopped.delete(oldest)
-        return undefined
-      }))
-
     const evaluateAll = Effect.fnUntraced(function*(expression: string, inputs: ReadonlyArray<JsonText>) {
+      const key = JsonataStanding.keyOf(expression)
       const results: Array<Evaluated> = []
       let deaths = 0
+      let isOne = false
       while (results.length < inputs.length) {
         const isAgain = deaths % maxDeaths > 0
-        if (!isAgain) yield* released(expression)
-        // Once one has died of it, one at a time, to find the input that is to blame.
-        const next = deaths === 0 ? turnOf(inputs, results.length) : inputs.slice(results.length, results.length + 1)
-        const outcomes = yield* turn(expression, next, isAgain)
-        if (outcomes === "stopped") continue
-        if (outcomes === undefined) {
+        if (!isAgain) yield* released(key)
+        // One at a time once a process has died of it, to find the input that is to blame; so too where it is unknown.
+        isOne ||= deaths > 0 || standing.laneOf(key) === "unknown"
+        const next = isOne ? inputs.slice(results.length, results.length + 1) : turnOf(inputs, results.length)
+        const lane = laneOf(key, next, yield* Clock.currentTimeMillis)
+        const given = yield* queue.ask({ expression, inputs: next, isAgain, key, lane })
+        if (given === "later" || (given === "died" && lane !== "slow")) continue
+        isOne = false
+        if (given === "died") {
           deaths++
           if (next.length === 1) results.push(tooMuch)
-        } else for (const outcome of outcomes) results.push(evaluated(outcome))
+        } else for (const outcome of given) results.push(evaluated(outcome))
       }
       return results
     })

@@ -1,17 +1,15 @@
 /** A process that evaluates JSONata, as its parent sees it: one turn at a time, and killed when it does not answer. */
-import { Effect, Schema } from "effect"
+import { Data, Effect, Schema } from "effect"
 import { fork } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { extname } from "node:path"
 import type { JsonText } from "../domain/EventText.ts"
 
-/** Longest wait for the answer of a turn, in milliseconds: it ends by itself after 300, but in a regular expression. */
-export const answerMillis = 1_000
 /** Longest wait until a process has started, in milliseconds: 100 by day, and a busy machine takes its time. */
 const startMillis = 30_000
 
-/** Most bytes of a process's heap: it needs 10, and a turn with its answer 10 more. */
-export const maxHeap = 64 * 1024 * 1024
+/** Most MiB of a process's heap: it needs 10, and a turn with its answer 10 more. */
+const maxHeap = 64
 
 /** One expression, and what it is evaluated for. */
 export interface Turn {
@@ -24,8 +22,8 @@ export interface Turn {
 const Outcome = Schema.Struct({ json: Schema.optionalKey(Schema.String), failed: Schema.optionalKey(Schema.String) })
 export type Outcome = typeof Outcome.Type
 
-/** The first inputs' outcomes, one at least: what is left is another turn, of another process after the last one. */
-const Answer = Schema.Struct({ id: Schema.Int, outcomes: Schema.Array(Outcome), isLast: Schema.Boolean })
+/** The first inputs' outcomes, one at least: what is left is another turn. Slow is where one took a whole turn. */
+const Answer = Schema.Struct({ id: Schema.Int, outcomes: Schema.Array(Outcome), isSlow: Schema.Boolean })
 export type Answer = typeof Answer.Type
 const isAnswer = Schema.is(Answer)
 
@@ -34,7 +32,7 @@ const worker = new URL(`./JsonataWorker${extname(import.meta.url)}`, import.meta
 
 /** Its memory is small, it sees no environment, and neither writes files nor starts programs. */
 const execArgv = [
-  `--max-old-space-size=${maxHeap / 1024 / 1024}`,
+  `--max-old-space-size=${maxHeap}`,
   "--disallow-code-generation-from-strings",
   "--disable-proto=delete",
   "--permission",
@@ -42,54 +40,67 @@ const execArgv = [
   "--allow-worker"
 ]
 
+/** It could not be made, or ended before it took turns. */
+export class NotStarted extends Data.TaggedError("NotStarted")<{ readonly cause: unknown }> {
+  override get message() {
+    return "A process for JSONata did not start: see whether this user may start more, and the machine has memory left"
+  }
+}
+
 export class JsonataProcess {
   /** Whether it takes turns; false from the moment on when it is killed. */
   isAlive = true
   private readonly child: ChildProcess
-  private heard: ((outcomes: ReadonlyArray<Outcome> | undefined) => void) | undefined
+  private heard: ((answer: Answer | undefined) => void) | undefined
   private turns = 0
+  /** Its exit code, or why it could not be started. */
+  private failure: unknown
 
   private constructor(onGone: () => void) {
-    this.child = fork(worker, [String(maxHeap)], {
+    this.child = fork(worker, {
       execArgv,
       env: {},
       serialization: "advanced",
       stdio: ["ignore", "ignore", "ignore", "ipc"]
     })
-    const gone = () => {
+    const gone = (why: unknown) => {
       this.isAlive = false
+      this.failure = why
       onGone()
       this.hear(undefined)
     }
-    this.child.once("exit", gone).once("error", gone)
+    this.child.once("exit", gone).on("error", gone)
     this.child.on("message", (message) => {
       if (!isAnswer(message) || message.id !== this.turns) return
-      if (message.isLast) this.kill()
-      this.hear(message.outcomes)
+      this.hear(message)
     })
     this.child.unref()
     this.child.channel?.unref()
   }
 
-  /** Starts one and waits until it takes turns, or `undefined` where it does not; `onGone` hears of its end. */
+  /** Starts one and waits until it takes turns; `onGone` hears of its end. */
   static start(
     onStart: (process: JsonataProcess) => void,
     onGone: (process: JsonataProcess) => void
-  ): Effect.Effect<JsonataProcess | undefined> {
-    return Effect.suspend(() => {
-      const process: JsonataProcess = new JsonataProcess(() => onGone(process))
+  ): Effect.Effect<JsonataProcess, NotStarted> {
+    return Effect.gen(function*() {
+      const process: JsonataProcess = yield* Effect.try({
+        try: () => new JsonataProcess(() => onGone(process)),
+        catch: (cause) => new NotStarted({ cause })
+      })
       onStart(process)
-      return Effect.map(process.answer(startMillis), (started) => started === undefined ? undefined : process)
+      const ready = yield* process.answer(startMillis)
+      return ready === undefined ? yield* new NotStarted({ cause: process.failure }) : process
     })
   }
 
-  /** The outcomes of the first inputs, or `undefined` where the process died of them. Interrupted, it is killed. */
-  take(expression: string, inputs: ReadonlyArray<JsonText>): Effect.Effect<ReadonlyArray<Outcome> | undefined> {
+  /** Answers for the first inputs, or `undefined` where the process died of them. Interrupted, it is killed. */
+  take(expression: string, inputs: ReadonlyArray<JsonText>, millis: number): Effect.Effect<Answer | undefined> {
     return Effect.suspend(() => {
       const turn: Turn = { id: ++this.turns, expression, inputs }
       // What can not be sent is not answered: its process is gone, or is going to be.
       this.child.send(turn, (error) => error === null || this.kill())
-      return this.answer(answerMillis)
+      return this.answer(millis)
     })
   }
 
@@ -110,19 +121,19 @@ export class JsonataProcess {
     this.kill()
   })
 
-  private hear(outcomes: ReadonlyArray<Outcome> | undefined): void {
+  private hear(answer: Answer | undefined): void {
     const heard = this.heard
     this.heard = undefined
-    heard?.(outcomes)
+    heard?.(answer)
   }
 
-  private answer(millis: number): Effect.Effect<ReadonlyArray<Outcome> | undefined> {
+  private answer(millis: number): Effect.Effect<Answer | undefined> {
     return Effect.callback((resume) => {
       // The machine's clock and not Effect's: what runs there does not stand still in a test either.
       const timer = setTimeout(() => this.kill(), millis)
-      this.heard = (outcomes) => {
+      this.heard = (answer) => {
         clearTimeout(timer)
-        resume(Effect.succeed(outcomes))
+        resume(Effect.succeed(answer))
       }
       if (this.child.exitCode !== null || this.child.signalCode !== null) this.hear(undefined)
       return Effect.sync(() => {

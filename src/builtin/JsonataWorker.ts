@@ -5,7 +5,6 @@
  */
 import jsonata from "jsonata"
 import { setImmediate } from "node:timers/promises"
-import { getHeapStatistics } from "node:v8"
 import { Worker } from "node:worker_threads"
 import { isTooDeep } from "../domain/JsonText.ts"
 import type { Answer, Outcome, Turn } from "./JsonataProcess.ts"
@@ -15,16 +14,13 @@ const limits = { timeout: 100, stack: 500, sequence: 100_000 }
 /** Most bytes of a result, about those of an event, counted in UTF-16 units. */
 const maxResult = 1024 * 1024
 /** A turn ends after so many milliseconds, so that others get theirs; what is left comes again. */
-const turnMillis = 200
+const turnMillis = 50
 /** A turn ends behind so many characters of results, so that they fit into memory. */
 const maxAnswer = 1024 * 1024
 /** Most expressions that are kept compiled: 100 KiB each at worst. */
 const maxCompiled = 100
 /** Most characters of a message: some quote the data. */
 const maxMessage = 500
-
-/** Most bytes of its heap, which the parent says and V8 was told. */
-const maxHeap = Number(process.argv[2])
 
 const compiled = new Map<string, jsonata.Expression>()
 
@@ -71,19 +67,20 @@ const evaluate = async (expression: string, input: string): Promise<Outcome> => 
 }
 
 const take = async ({ expression, id, inputs }: Turn): Promise<Answer> => {
-  const until = Date.now() + turnMillis
+  const until = performance.now() + turnMillis
   const outcomes: Array<Outcome> = []
   let length = 0
-  let isLast = false
+  let isSlow = false
   for (const input of inputs) {
+    const start = performance.now()
     const outcome = await evaluate(expression, input)
     outcomes.push(outcome)
     length += outcome.json?.length ?? 0
-    // One large value may exceed the heap; the next one would be what the process dies of.
-    isLast = getHeapStatistics().used_heap_size > maxHeap
-    if (isLast || length > maxAnswer || Date.now() > until) break
+    const now = performance.now()
+    isSlow ||= now - start > turnMillis
+    if (length > maxAnswer || now > until) break
   }
-  return { id, outcomes, isLast }
+  return { id, outcomes, isSlow }
 }
 
 const isTurn = (message: unknown): message is Turn =>
@@ -106,5 +103,5 @@ const parentIsThere = () => {
   }
 }
 setInterval(() => parentIsThere() || process.kill(process.pid, "SIGKILL"), 1000)`
-const ready: Answer = { id: 0, outcomes: [], isLast: false }
+const ready: Answer = { id: 0, outcomes: [], isSlow: false }
 new Worker(watch, { eval: true, workerData: process.ppid }).once("online", () => process.send?.(ready)).unref()

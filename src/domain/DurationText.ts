@@ -28,10 +28,36 @@ const named = {
 } as const
 const isUnit = (text: string): text is keyof typeof named => Object.hasOwn(named, text)
 
+/** How units are abbreviated elsewhere. */
+const abbreviated = new Map([
+  ["ms", "millisecond"],
+  ["s", "second"],
+  ["sec", "second"],
+  ["m", "minute"],
+  ["min", "minute"],
+  ["h", "hour"],
+  ["hr", "hour"],
+  ["d", "day"],
+  ["w", "week"],
+  ["wk", "week"]
+])
+
+/** What is taken in place of a text such as `5 min` or `1h`, with what leads to it. */
+const hint = (value: string | number): string => {
+  const [, amount, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+?)\s*$/i.exec(String(value)) ?? []
+  const lower = unit.toLowerCase()
+  const single = lower.replace(/(?<=..)s$/, "")
+  const meant = isUnit(single) ? single : abbreviated.get(lower) ?? abbreviated.get(single)
+  return amount === undefined || meant === undefined
+    ? ""
+    : `; write ${JSON.stringify(`${amount} ${meant}${amount === "1" ? "" : "s"}`)}`
+}
+
 const problem = (least: number) => (value: string | number): string | undefined => {
   const millis = read(value)
   if (millis === undefined || !Number.isFinite(millis)) {
-    return `must be a number of milliseconds, or a text such as "90 seconds": a number and one of ${units}`
+    const form = `must be a number of milliseconds, or a text such as "90 seconds": a number and one of ${units}`
+    return form + hint(value)
   }
   return millis < least || millis > longest
     ? `must be between ${least} milliseconds and ${maxDays} days`

@@ -20,7 +20,10 @@ const maxAttempts = 10_000
 const urlProblem = (text: string): string | undefined => {
   if (text.length > maxUrl) return `must have at most ${maxUrl} characters`
   const url = URL.parse(text)
-  return url?.protocol === "http:" || url?.protocol === "https:" ? undefined : "must be an http or https URL"
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") return "must be an http or https URL"
+  return url.username !== "" || url.password !== ""
+    ? "must hold no user and no password: events can be read by anyone, and `secret` signs what is pushed"
+    : undefined
 }
 
 const Url = Schema.String.pipe(
@@ -76,13 +79,16 @@ const Undelivered = {
   streamPath: Schema.optionalKey(StreamPath)
 }
 
-/** The receiver did not take an event: said once for each. */
+/** The receiver did not take an event, or what it answered can not be recorded yet: said once for each. */
 export const SubscriptionRetrying = EventType.make(
   "subscription/retrying",
   Schema.Struct({ ...Undelivered, error: Schema.String, nextAt: Schema.DateTimeUtcFromString })
 )
 
-/** The receiver did not take an event for good, and the subscription waits for a person. */
+/**
+ * The receiver did not take an event for good, or nothing can be sent to it, and the subscription waits for a person.
+ * Without any attempt the offset is that of the event which made it go on last.
+ */
 export const SubscriptionParked = EventType.make(
   "subscription/parked",
   Schema.Struct({ ...Undelivered, attempts: Schema.Int, error: Schema.String })

@@ -45,7 +45,11 @@ class Agent(BaseHTTPRequestHandler):
     def do_POST(self):
         try:
             length = int(self.headers.get("content-length", "0"))
-            event = json.loads(self.rfile.read(length) if 0 < length <= MAX_BODY_BYTES else "null")
+            text = self.rfile.read(length) if 0 < length <= MAX_BODY_BYTES else "null"
+            # A page in a browser may not send this type to another site without asking it first.
+            if self.headers.get_content_type() != "application/json":
+                return self.reply(415, {"error": "Send one event as application/json"})
+            event = json.loads(text)
         except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):

@@ -1,5 +1,8 @@
 /** Says when something that is tried over and over begins to fail, and when it works again; not each time between. */
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
+
+/** Pauses between tries while the log is away, without end. */
+export const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 /** Wraps each try. `what` begins a sentence; `next` says what happens meanwhile. Further failures are told at debug. */
 export const make = (what: string, next: string) => {

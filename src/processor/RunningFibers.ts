@@ -4,7 +4,6 @@
  */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Schedule } from "effect"
 import type { Schema, Scope } from "effect"
-import type { Event } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import type * as EventType from "../domain/EventType.ts"
 import * as Sha256 from "../domain/Sha256.ts"
@@ -13,6 +12,7 @@ import { InvalidEvent } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { FiberCursor, Lease } from "../log/Checkpoints.ts"
 import type { AppendRequest, EventStore } from "../log/EventStore.ts"
+import * as Outage from "../log/Outage.ts"
 import * as Emission from "./Emission.ts"
 import type { FiberRecord } from "./FiberRecords.ts"
 import type { Asked, FiberTools } from "./Folding.ts"
@@ -20,8 +20,6 @@ import type { Addressed } from "./Hooks.ts"
 
 /** After an attempt that ran for so long retries are counted anew, in milliseconds: it worked, and something changed. */
 const steadyMillis = 60_000
-/** Pauses between tries while the log is away. */
-const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 /** The instance ends: this fiber will be interrupted, and must do nothing until then. */
 const ending = Effect.interruptible(Effect.never)
@@ -109,7 +107,7 @@ export class RunningFibers {
   private answer<A, E extends { readonly _tag: string }>(request: Effect.Effect<A, E>): Effect.Effect<A, E> {
     const attempt = Effect.uninterruptible(request)
     const again = attempt.pipe(
-      Effect.retry({ schedule: whileAway, while: isAway }),
+      Effect.retry({ schedule: Outage.pauses, while: isAway }),
       Effect.delay("100 millis"),
       // In a fiber of the instance's, which ends with it.
       Effect.forkIn(this.scope)

@@ -7,7 +7,8 @@ import type { Answer } from "./AgentProgram.ts"
 
 const push = (url: string, body: string, options: RequestInit = {}) =>
   Effect.promise(async () => {
-    const reply = await fetch(url, { method: "POST", body, ...options })
+    const headers = { "content-type": "application/json; charset=utf-8" }
+    const reply = await fetch(url, { method: "POST", headers, body, ...options })
     const text = await reply.text()
     const said: unknown = text.startsWith("{") ? JSON.parse(text) : text
     return { status: reply.status, body: said }
@@ -88,6 +89,15 @@ layer(NodeServices.layer, { excludeTestServices: true })("the agent in Python", 
       assert.include([400, undefined], long?.status)
       assert.strictEqual((yield* push(url, "", { method: "GET", body: null })).status, 501)
       assert.deepStrictEqual(yield* push(url, "{}"), { status: 200, body: {} })
+    }))
+
+  test("takes no other type than JSON, which pages of other sites can not send (needs python3)", () =>
+    Effect.gen(function*() {
+      const url = yield* Program.agent()
+      for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]) {
+        const { status } = yield* push(url, input("hello"), { headers: { "content-type": type } })
+        assert.strictEqual(status, 415, type)
+      }
     }))
 
   test("handles several pushes at once (needs python3)", () =>

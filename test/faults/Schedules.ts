@@ -52,7 +52,13 @@ export const met = async (port: number, stream: string, target: string, slug: st
  * What a schedule must have met that makes up for all: each due time from the first to the last, once and in order. Its
  * stream where its events go to another one.
  */
-export const promised = (first: number, everyMillis: number, { events, words }: Met, slug: string, source?: string): Met => {
+export const promised = (
+  first: number,
+  everyMillis: number,
+  { events, words }: Met,
+  slug: string,
+  source?: string
+): Met => {
   const count = Math.max(events.length, words.length)
   const dues = Array.from({ length: count }, (_, i) => new Date(first + i * everyMillis).toISOString())
   const from = source === undefined ? "" : `/${Sha256.base64Url(source)}`

@@ -11,8 +11,8 @@ import { parseCron } from "../../domain/Schedule.ts"
 
 /** Of the times of a cron expression that were passed over so many are counted: each costs some 70 µs. */
 export const countedCron = 100
-/** The first stretch that is searched backwards for the last times of a cron expression, in milliseconds. */
-const leastStretch = 60_000
+/** Times of a cron expression are so far from each other at least, in milliseconds. */
+const cronStep = 1_000
 
 /** Milliseconds, in ISO 8601 where it is read. */
 export const Time = Schema.String.pipe(
@@ -117,17 +117,40 @@ const nextOfCron = (rule: CronRule, after: number): number => Cron.next(cronOf(r
 const untilOfCron = (rule: CronRule, from: number, now: number, most: number): Dues => {
   const bound = Math.max(most, countedCron + 1)
   const all = timesOfCron(rule, from, now, bound + 1)
+  const [begin = from] = all
   if (all.length <= bound) return { last: all.slice(-most), before: Math.max(0, all.length - most) }
-  // Too many to walk through them all: from now backwards, in stretches that double.
-  for (let stretch = leastStretch;; stretch *= 2) {
-    const some = timesOfCron(rule, Math.max(from, now - stretch), now, Number.POSITIVE_INFINITY)
-    if (some.length >= most) return { last: some.slice(-most), before: countedCron }
+  // Too many to walk through them all: from now backwards.
+  const last = [lastOfCron(rule, all.at(-1) ?? begin, now)]
+  for (let due = last[0]; last.length < most && due !== undefined; last.push(due)) {
+    due = previousOfCron(rule, begin, due)
   }
+  return { last: last.toReversed(), before: countedCron }
+}
+
+/** The last time until now, by halving: `known` is one of its times before. */
+const lastOfCron = (rule: CronRule, known: number, now: number): number => {
+  let last = known
+  let end = now
+  while (end - last >= cronStep) {
+    const middle = Math.floor((last + end) / 2)
+    const due = nextOfCron(rule, middle)
+    if (due <= now) last = due
+    else end = middle
+  }
+  return last
+}
+
+/** The time before one of its times. Where clocks change, what effect finds backwards may not be what `next` finds. */
+const previousOfCron = (rule: CronRule, begin: number, due: number): number => {
+  const found = Cron.prev(cronOf(rule), due).getTime()
+  const isTime = found >= begin && nextOfCron(rule, found - 1) === found && nextOfCron(rule, found) === due
+  return isTime ? found : lastOfCron(rule, begin, due - 1)
 }
 
 /** Its times from one instant to another, both included, at most so many. */
 const timesOfCron = (rule: CronRule, from: number, to: number, most: number): ReadonlyArray<number> => {
   const times: Array<number> = []
-  for (let due = nextOfCron(rule, from - 1); due <= to && times.length < most; due = nextOfCron(rule, due)) times.push(due)
+  let due = nextOfCron(rule, from - 1)
+  for (; due <= to && times.length < most; due = nextOfCron(rule, due)) times.push(due)
   return times
 }

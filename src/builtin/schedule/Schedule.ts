@@ -1,6 +1,7 @@
 /**
  * Schedules as state: what is configured on a stream, when each is due next, and what waits for a paused stream. One
- * fiber waits for all of them, so that many cost no more timers than one; another one for each stream that is paused.
+ * fiber waits for all of them, so that many cost no more timers than one; another one for each stream that is paused,
+ * and one says what found no room.
  */
 import { Schema } from "effect"
 import * as Control from "../../domain/ControlEvent.ts"
@@ -11,11 +12,21 @@ import { Processor } from "../../processor/Processor.ts"
 import * as Entries from "./ScheduleEntry.ts"
 
 /** Bound of what one fiber looks at, in schedules or events: those that are due first. */
-const maxAtOnce = 64
+export const maxAtOnce = 64
+/** Bound of the names that are kept of configurations which found no room: they are told of together. */
+const maxRefused = 20
+
+/** Configurations that found no room, and the last of them. */
+const Refused = Schema.Struct({
+  count: Schema.Int,
+  last: Schema.Array(Schema.Struct({ slug: Schema.String, configured: Schema.Int }))
+})
+export type Refused = typeof Refused.Type
 
 const State = Schema.Struct({
   /** In the order in which they are due. */
-  schedules: Schema.Array(Entries.Entry)
+  schedules: Schema.Array(Entries.Entry),
+  refused: Schema.optionalKey(Refused)
 })
 type State = typeof State.Type
 
@@ -23,7 +34,13 @@ type State = typeof State.Type
 const emits: ReadonlyArray<EventTypes.Any> = [EventType.any, ScheduleFired, Control.ErrorOccurred]
 
 /** The same state where nothing changed, so that nothing is asked anew. */
-const keeping = (state: State, schedules: Entries.Entries): State => schedules === state.schedules ? state : { schedules }
+const keeping = (state: State, schedules: Entries.Entries): State =>
+  schedules === state.schedules ? state : { ...state, schedules }
+
+const refusing = ({ refused = { count: 0, last: [] }, schedules }: State, slug: string, configured: number): State => ({
+  schedules,
+  refused: { count: refused.count + 1, last: [...refused.last, { slug, configured }].slice(-maxRefused) }
+})
 
 /** Which configuration, by name and offset: what it says never changes. */
 interface Configuration {
@@ -60,12 +77,18 @@ const nextOf = (first: Entries.Entry, due: number, all: Entries.Entries): Next =
 }
 
 export const Schedule = Processor.make(processor, {
+  version: 2,
   state: State,
   initial: { schedules: [] },
   consumes: [ScheduleConfigured, ScheduleCancelled, ScheduleFired],
   emits
 }).reduce({
-  "schedule/configured": (state, event) => keeping(state, Entries.configure(state.schedules, event)),
+  "schedule/configured": (state, event) => {
+    const schedules = Entries.configure(state.schedules, event)
+    return schedules === undefined
+      ? refusing(state, event.payload.slug, event.offset)
+      : keeping(state, schedules)
+  },
   "schedule/cancelled": (state, { payload }) => keeping(state, Entries.cancel(state.schedules, payload.slug)),
   "schedule/fired": (state, event) => keeping(state, Entries.fire(state.schedules, event))
 }).fibers({
@@ -73,6 +96,7 @@ export const Schedule = Processor.make(processor, {
     const [first] = schedules
     return first === undefined || first.next === null ? {} : { next: nextOf(first, first.next, schedules) }
   },
+  refuse: ({ refused }): { readonly [key: string]: Refused } => refused === undefined ? {} : { last: refused },
   late: ({ schedules }): { readonly [key: string]: Late } => {
     const waiting = schedules.filter(({ waiting }) => waiting.length > 0).flatMap((entry) => {
       const { configured, slug, streamPath } = entry

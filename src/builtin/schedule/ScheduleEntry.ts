@@ -7,8 +7,11 @@ import type { Event } from "../../domain/Event.ts"
 import type { ScheduleConfigured, ScheduleFired } from "../../domain/Schedule.ts"
 import * as DueTime from "./DueTime.ts"
 
-/** Bound of the schedules of one stream: they are folded, and written, together. */
+/** Bounds of the schedules of one stream, in number and bytes: all are written about once a second while they fire. */
 export const maxSchedules = 10_000
+export const maxBytes = 4 * 1024 * 1024
+/** What a schedule takes in the state beside what was chosen, in bytes. */
+const fixedBytes = 200
 
 /** A due time whose event waits for a paused stream. */
 const Waiting = Schema.Struct({ due: DueTime.Time, since: DueTime.Time })
@@ -30,7 +33,9 @@ export const Entry = Schema.Struct({
   /** The event that configured it, and the crossings between streams that led to it. */
   configured: Schema.Int,
   configuredAt: DueTime.Time,
-  hops: Schema.Int
+  hops: Schema.Int,
+  /** What it takes in the state, without what waits. */
+  bytes: Schema.Int
 })
 export type Entry = typeof Entry.Type
 export type Entries = ReadonlyArray<Entry>
@@ -41,18 +46,18 @@ type Fired = Recorded<typeof ScheduleFired.payload.Type>
 
 export const find = (entries: Entries, slug: string): Entry | undefined => entries.find((entry) => entry.slug === slug)
 
-/** Whether a configuration finds no room: another one has to end first. */
-export const isRefused = (entries: Entries, slug: string): boolean =>
-  entries.length >= maxSchedules && find(entries, slug) === undefined
-
-/** A configuration replaces the one with its name, and what of it waits; an identical one changes nothing. */
-export const configure = (entries: Entries, event: Configured): Entries => {
+/**
+ * A configuration replaces the one with its name, and what of it waits; an identical one changes nothing. None where it
+ * finds no room: others have to end first.
+ */
+export const configure = (entries: Entries, event: Configured): Entries | undefined => {
   const { slug } = event.payload
-  if (isRefused(entries, slug)) return entries
   const known = find(entries, slug)
   const made = entryOf(event)
-  if (known === undefined) return insert(entries, made)
-  return isSame(known, made) ? entries : insert(cancel(entries, slug), made)
+  if (known !== undefined && isSame(known, made)) return entries
+  const others = cancel(entries, slug)
+  const bytes = others.reduce((sum, entry) => sum + entry.bytes, made.bytes)
+  return others.length >= maxSchedules || bytes > maxBytes ? undefined : insert(others, made)
 }
 
 export const cancel = (entries: Entries, slug: string): Entries => {
@@ -79,22 +84,28 @@ const entryOf = ({ cause, createdAt, offset, payload }: Configured): Entry => {
   const { append: { event, streamPath }, catchUp = "latest", overlap = "skip", schedule, slug } = payload
   const configuredAt = createdAt.epochMilliseconds
   const rule = DueTime.ruleOf(schedule)
-  return {
+  const chosen = {
     slug,
-    next: DueTime.first({ slug, rule, configuredAt }),
-    waiting: [],
     rule,
     ...(streamPath === undefined ? {} : { streamPath }),
     type: event.type,
     payload: event.payload ?? {},
-    ...(event.metadata === undefined ? {} : { metadata: event.metadata }),
+    ...(event.metadata === undefined ? {} : { metadata: event.metadata })
+  }
+  return {
+    ...chosen,
+    next: DueTime.first({ slug, rule, configuredAt }),
+    waiting: [],
     overlap,
     catchUp,
     configured: offset,
     configuredAt,
-    hops: cause?.hops ?? 0
+    hops: cause?.hops ?? 0,
+    bytes: fixedBytes + utf8.encode(JSON.stringify(chosen)).length
   }
 }
+
+const utf8 = new TextEncoder()
 
 const contentOf = ({ catchUp, metadata, overlap, payload, rule, streamPath, type }: Entry) =>
   ({ catchUp, metadata, overlap, payload, rule, streamPath, type })

@@ -3,7 +3,7 @@
  * what was missed and for what waits.
  */
 import * as DueTime from "./DueTime.ts"
-import type { Entry } from "./ScheduleEntry.ts"
+import type { Entries, Entry } from "./ScheduleEntry.ts"
 
 /** Bound of the missed times that are made up for where all are wanted: a longer absence is not worth a flood. */
 export const maxCaughtUp = 1_000
@@ -11,6 +11,10 @@ export const maxCaughtUp = 1_000
 export const onTimeMillis = 5_000
 /** Bound of one schedule's events that wait for a paused stream. */
 export const maxWaiting = 100
+/** The same of all schedules of a stream: their times are in its state. */
+export const maxWaitingInAll = 10_000
+/** What is this late was missed, in milliseconds, and is made up for at a pace. */
+const missedMillis = 1_000
 
 /** One word on a due time, and on the `missed` ones before it. */
 export interface Step {
@@ -20,28 +24,50 @@ export interface Step {
   readonly error?: string
 }
 
-/** In order; nothing where it is not due. */
-export const make = (entry: Entry, now: number): ReadonlyArray<Step> => {
+/** In order; nothing where it is not due. `room` is that of what waits. */
+export const make = (entry: Entry, now: number, room = maxWaiting): ReadonlyArray<Step> => {
   const steps = wanted(entry, now)
-  return entry.waiting.length === 0 ? steps : hold(entry, steps)
+  return entry.waiting.length === 0 ? steps : hold(entry, steps, room)
 }
 
 /** The same where the stream that they go to is paused. */
-export const hold = (entry: Entry, steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
-  const most = entry.overlap === "allow" ? maxWaiting : 1
-  let room = most - entry.waiting.length
+export const hold = (entry: Entry, steps: ReadonlyArray<Step>, room = maxWaiting): ReadonlyArray<Step> => {
+  let left = Math.min(room, (entry.overlap === "allow" ? maxWaiting : 1) - entry.waiting.length)
   const held: Array<Step> = []
   for (const step of steps) {
-    if (step.outcome === "appended" && room > 0) {
-      room -= 1
+    if (step.outcome === "appended" && left > 0) {
+      left -= 1
       held.push({ ...step, outcome: "waiting" })
-      continue
-    }
-    const skipped = held.at(-1)?.outcome === "skipped" ? held.pop() : undefined
-    const missed = step.missed + (skipped === undefined ? 0 : skipped.missed + 1)
-    held.push({ due: step.due, outcome: "skipped", missed })
+    } else if (step.outcome === "appended" || step.outcome === "skipped") {
+      const skipped = held.at(-1)?.outcome === "skipped" ? held.pop() : undefined
+      const missed = step.missed + (skipped === undefined ? 0 : skipped.missed + 1)
+      held.push({ due: step.due, outcome: "skipped", missed })
+    } else held.push(step)
   }
   return held
+}
+
+/** How many more each of so many schedules may let wait. */
+export const roomOfEach = (entries: Entries, schedules: number): number => {
+  const waiting = entries.reduce((sum, entry) => sum + entry.waiting.length, 0)
+  return Math.max(0, Math.floor((maxWaitingInAll - waiting) / schedules))
+}
+
+/** Whether a due time was missed. */
+export const isMissed = (due: number, now: number): boolean => now - due > missedMillis
+
+/** How many events make up for what was missed. */
+export const missedIn = (steps: ReadonlyArray<Step>, now: number): number =>
+  steps.filter(({ due, outcome }) => outcome === "appended" && isMissed(due, now)).length
+
+/** The first of them, with so many at most that make up for what was missed. */
+export const within = (steps: ReadonlyArray<Step>, most: number, now: number): ReadonlyArray<Step> => {
+  let missed = 0
+  const end = steps.findIndex((step) => {
+    missed += missedIn([step], now)
+    return missed > most
+  })
+  return end < 0 ? steps : steps.slice(0, end)
 }
 
 const wanted = (entry: Entry, now: number): ReadonlyArray<Step> => {

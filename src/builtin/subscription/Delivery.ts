@@ -10,22 +10,26 @@ import * as EventText from "../../domain/EventText.ts"
 import type { Egress } from "../../egress/Egress.ts"
 import type { EventStore } from "../../log/EventStore.ts"
 import type { Growth } from "../../log/Growth.ts"
+import * as Outage from "../../log/Outage.ts"
+import { again } from "./DeliveryAgain.ts"
+import { Answers } from "./DeliveryAnswers.ts"
 import type { Failing, Place } from "./DeliveryCursor.ts"
+import * as DeliveryCursor from "./DeliveryCursor.ts"
+import { Failures } from "./DeliveryFailures.ts"
 import { Feed } from "./DeliveryFeed.ts"
-import type { Push } from "./DeliveryFeed.ts"
 import { Progress } from "./DeliveryProgress.ts"
 import type { Tools } from "./DeliveryProgress.ts"
+import type { Named, Push } from "./DeliveryPush.ts"
 import { Records } from "./DeliveryRecords.ts"
 import * as DeliveryReply from "./DeliveryReply.ts"
 import { Requests } from "./DeliveryRequest.ts"
 import * as DeliveryRetry from "./DeliveryRetry.ts"
 import * as DeliveryStart from "./DeliveryStart.ts"
-import { Follow, whileAway } from "./Follow.ts"
+import { Follow } from "./Follow.ts"
 import * as FollowLine from "./FollowLine.ts"
-import * as FollowPlace from "./FollowPlace.ts"
 import type { Jsonata } from "../Jsonata.ts"
 import type { Secrets } from "../Secrets.ts"
-import type { Delivery } from "./Subscription.ts"
+import type { Assignment } from "./Subscription.ts"
 
 const taken = Metric.counter("millstream_deliveries_total", {
   description: "Pushes of subscriptions that were taken",
@@ -50,135 +54,178 @@ export interface Services {
   readonly userAgent: string
 }
 
-/** How a course ended: behind a push that was tried again, at one that failed, or for good. */
+type NotTaken = Exclude<DeliveryRetry.Answer, { readonly _tag: "Taken" }>
+
+/** How a push ended: taken, or to be made again, passed over, or waiting for a person. */
 type Ended = "through" | "failed" | "parked"
 
-class Course {
+interface Parts {
+  readonly progress: Progress
+  readonly records: Records
+  readonly requests: Requests
+  readonly answers: Answers
+  readonly failures: { readonly [Expression in "filter" | "transform"]: Failures }
+}
+
+class Delivery {
   private readonly services: Services
-  private readonly delivery: Delivery
+  private readonly assignment: Assignment
   private readonly path: StreamPath
   private readonly slug: string
-  private readonly progress: Progress
-  private readonly records: Records
-  private readonly requests: Requests
-  /** Whether one push may hold events of several streams. */
-  private readonly isMixed: boolean
+  private readonly parts: Parts
 
-  constructor(services: Services, delivery: Delivery, path: StreamPath, tools: Tools, progress: Progress) {
+  constructor(services: Services, assignment: Assignment, path: StreamPath, slug: string, parts: Parts) {
     this.services = services
-    this.delivery = delivery
+    this.assignment = assignment
     this.path = path
-    this.slug = tools.key
-    this.progress = progress
-    const { configuration } = delivery
-    const { egress, secrets, userAgent } = services
-    this.records = new Records(tools, delivery.turn, progress)
-    this.requests = new Requests({ egress, secrets, userAgent, path, slug: tools.key, configuration })
-    this.isMixed = configuration.descendants === true && configuration.batch !== undefined
+    this.slug = slug
+    this.parts = parts
   }
 
   /** Until the subscription is parked. */
   readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    const { onFailure } = this.assignment.configuration
     while (true) {
-      const { failing } = this.progress.cursor
-      // Nothing is held meanwhile: receivers may be away for days.
-      if (failing !== undefined) yield* Effect.sleep(Math.max(0, failing.nextAt - (yield* Clock.currentTimeMillis)))
-      if ((yield* Effect.scoped(this.follow(failing?.end))) === "parked") return
+      const { failing } = this.parts.progress.cursor
+      if (failing !== undefined) {
+        // Nothing is held meanwhile: receivers may be away for days.
+        yield* Effect.sleep(DeliveryRetry.pauseUntil(onFailure, failing, yield* Clock.currentTimeMillis))
+      }
+      const ended = yield* Effect.scoped(failing === undefined ? this.pushAll : this.pushAgain(failing))
+      if (ended === "parked") return
     }
   })
 
-  /** Pushes from the cursor on, until one is not taken; with `upTo`, only what was not taken before. */
-  private follow(upTo: Place | undefined) {
-    return Effect.gen({ self: this }, function*() {
-      const { growth, jsonata, store } = this.services
-      const { configuration } = this.delivery
-      const follow = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          new Follow(store, growth, {
-            path: this.path,
-            descendants: configuration.descendants === true,
-            after: this.progress.cursor.at,
-            upTo
-          })),
-        (each) => Effect.sync(() => each.close())
-      )
-      const { path, slug } = this
-      const onFailed = (line: EventText.JsonText, message: string) => this.records.tell(line, message)
-      const feed = new Feed({ slug, path, configuration, follow, jsonata, onFailed })
-      return yield* Effect.raceFirst(this.pushAll(feed, upTo), feed.run)
-    })
+  /** What is behind the cursor, as far as it is there; with `upTo` no further than that. */
+  private follow(upTo?: Place) {
+    const { growth, store } = this.services
+    const { path } = this
+    const descendants = this.assignment.configuration.descendants === true
+    return Effect.acquireRelease(
+      Effect.sync(() =>
+        new Follow(store, growth, { path, descendants, after: this.parts.progress.cursor.at, upTo })),
+      (each) => Effect.sync(() => each.close())
+    )
   }
 
-  private pushAll(feed: Feed, upTo: Place | undefined): Effect.Effect<Ended> {
-    return Effect.gen({ self: this }, function*() {
+  private readonly pushAll = Effect.gen({ self: this }, function*() {
+    const { path, slug } = this
+    const { configuration } = this.assignment
+    const follow = yield* this.follow()
+    const onFailed = (expression: "filter" | "transform", line: EventText.JsonText, message: string) =>
+      this.parts.failures[expression].add(line, message)
+    const feed = new Feed({ slug, path, configuration, follow, jsonata: this.services.jsonata, onFailed })
+    const pushing: Effect.Effect<Ended> = Effect.gen({ self: this }, function*() {
       while (true) {
-        const step = yield* feed.next(upTo)
-        if (step._tag === "Passed") this.progress.pass(step.at)
+        const step = yield* feed.next
+        if (step._tag === "Passed") this.parts.progress.pass(step.at)
         else {
           const ended = yield* this.push(step)
           if (ended !== "through") return ended
         }
-        if (upTo !== undefined && !FollowPlace.isBehind(upTo, this.progress.cursor.at)) return "through"
+      }
+    })
+    return yield* Effect.raceFirst(pushing, feed.run)
+  })
+
+  private pushAgain(failing: Failing) {
+    return Effect.gen({ self: this }, function*() {
+      const { path, slug } = this
+      const { configuration } = this.assignment
+      const follow = yield* this.follow(failing.end)
+      const step = yield* again({ slug, path, configuration, follow, jsonata: this.services.jsonata }, failing)
+      switch (step._tag) {
+        case "Push":
+          return yield* this.push(step)
+        case "Unmade":
+          return yield* this.fail(step.push, { _tag: "Failed", error: step.error })
+        case "Passed":
+          this.parts.progress.pass(step.at)
+          return "through"
       }
     })
   }
 
   private push(push: Push): Effect.Effect<Ended> {
     return Effect.gen({ self: this }, function*() {
-      const { answer, body } = yield* this.requests.send(push)
+      const { answers, progress, records, requests } = this.parts
+      const { answer, body } = yield* requests.send(push)
       if (answer._tag !== "Taken") return yield* this.fail(push, answer)
       yield* Metric.update(taken, 1)
       yield* Metric.update(lag, ((yield* Clock.currentTimeMillis) - FollowLine.millisOf(push.last)) / 1_000)
+      if (typeof body === "string") {
+        const message = `It was taken, but its answer was not read: ${body}`
+        yield* records.error("answer", push.last, message, progress.behind(push.end))
+        return "through"
+      }
       const reply = DeliveryReply.read(body)
       switch (reply._tag) {
         case "None":
-          this.progress.deliver(push.end)
+          progress.deliver(push.end)
           break
         case "Malformed":
-          yield* this.records.tell(push.last, reply.reason, this.progress.behind(push.end))
+          yield* records.error("answer", push.last, reply.reason, progress.behind(push.end))
           break
         case "Append":
-          yield* this.records.answer(push, reply.appends, this.isMixed)
+          yield* answers.record(push, reply.appends)
       }
       return "through"
     })
   }
 
-  private fail(push: Push, answer: Exclude<DeliveryRetry.Answer, { readonly _tag: "Taken" }>): Effect.Effect<Ended> {
+  private fail(push: Named, answer: NotTaken): Effect.Effect<Ended> {
     return Effect.gen({ self: this }, function*() {
       yield* Metric.update(failures, 1)
+      const { progress, records } = this.parts
+      const { onFailure } = this.assignment.configuration
+      const { failing } = progress.cursor
       const offset = EventText.offsetOf(push.first)
-      const streamPath = FollowLine.pathOf(push.first)
-      const { failing } = this.progress.cursor
-      const before = failing?.offset === offset && failing.streamPath === streamPath ? failing : undefined
+      const isKnown = failing?.offset === offset && failing.streamPath === FollowLine.pathOf(push.first)
+      const before = isKnown ? failing : undefined
       const now = yield* Clock.currentTimeMillis
-      const next = DeliveryRetry.next(this.delivery.configuration.onFailure, before, answer, now, yield* Random.next)
-      const failed: Failing = { ...next.tried, turn: this.delivery.turn, streamPath, offset, end: push.end }
+      const next = DeliveryRetry.next(onFailure, before, answer, now, yield* Random.next)
+      const failed = DeliveryCursor.failingOf(push, this.assignment, next.tried)
       switch (next._tag) {
         case "Again":
-          yield* before === undefined ? this.records.retrying(failed) : this.progress.move(this.progress.at(failed))
+          // One that a person let go on has been tried as often as never.
+          yield* before === undefined || before.attempts === 0
+            ? records.retrying(failed)
+            : progress.move(progress.at(failed))
           return "failed"
         case "Skip":
-          yield* this.records.tell(push.first, skipped(push, failed), this.progress.behind(push.end))
+          yield* records.error("skipped", push.first, skipped(push.count, failed), progress.behind(push.end))
           return "failed"
         case "Park":
-          yield* this.records.parked(failed)
+          yield* records.parked(failed)
           return "parked"
       }
     })
   }
 }
 
-const skipped = ({ count }: Push, { attempts, error }: Failing): string =>
-  `It was passed over${count === 1 ? "" : ` with ${count - 1} behind it`} after ${attempts} attempts: ${error}`
+const skipped = (count: number, { attempts, error }: Failing): string =>
+  `It was passed over${count === 1 ? "" : ` with ${count - 1} behind it`} after ` +
+  `${attempts} ${attempts === 1 ? "attempt" : "attempts"}: ${error}`
 
 /** Delivers until the subscription is parked, or called off. */
-export const run = (services: Services, delivery: Delivery, path: StreamPath, tools: Tools) =>
+export const run = (services: Services, assignment: Assignment, path: StreamPath, tools: Tools) =>
   Effect.gen(function*() {
-    const value = yield* tools.cursor
-    const begun = DeliveryStart.begin(services.store, path, delivery, value)
-    const { cursor, stored } = yield* Effect.orDie(Effect.retry(begun, whileAway))
+    const { egress, secrets, store, userAgent } = services
+    const { configuration } = assignment
+    const slug = tools.key
+    const begun = DeliveryStart.begin(store, path, assignment, yield* tools.cursor)
+    const { cursor, problem, stored } = yield* Effect.orDie(Effect.retry(begun, Outage.pauses))
     const progress = new Progress(tools, stored, cursor)
     yield* progress.start
-    yield* new Course(services, delivery, path, tools, progress).run
+    const records = new Records(store, tools, path, assignment.turn, progress)
+    if (problem !== undefined) yield* records.impossible(problem, cursor)
+    const requests = yield* Requests.make({ egress, secrets, userAgent, path, slug, configuration })
+    if (typeof requests === "string") return yield* records.unfit(requests)
+    const failing = (about: "filter" | "transform") =>
+      new Failures(({ count, line, message }) => records.error(about, line, message, undefined, count))
+    const failures = { filter: failing("filter"), transform: failing("transform") }
+    if (configuration.filter !== undefined) yield* failures.filter.start
+    if (configuration.transform !== undefined) yield* failures.transform.start
+    const answers = new Answers({ tools, assignment, path, progress, records })
+    yield* new Delivery(services, assignment, path, slug, { progress, records, requests, answers, failures }).run
   })

@@ -1,9 +1,9 @@
 /** Which events a subscription pushes by their type. Pure. */
 import * as Control from "../../domain/ControlEvent.ts"
-import type { Event } from "../../domain/Event.ts"
 import type { JsonText } from "../../domain/EventText.ts"
 import * as EventText from "../../domain/EventText.ts"
 import * as Domain from "../../domain/Subscription.ts"
+import * as BuiltInFailure from "../BuiltInFailure.ts"
 import * as FollowLine from "./FollowLine.ts"
 
 const own = `"${Domain.processor}/`
@@ -42,13 +42,13 @@ const isWanted = (choosing: Choosing, line: JsonText): boolean => {
 const isOwn = ({ path, slug }: Choosing, line: JsonText): boolean => {
   if (FollowLine.hasType(line, own)) return true
   if (!FollowLine.hasType(line, error)) return false
-  const event = EventText.decode(line)
-  return isTold(event) && event.streamPath === path && hasSlug(event.payload, slug)
+  const { cause, payload, streamPath } = EventText.decode(line)
+  return cause?.processor === Domain.processor && streamPath === path && hasSlug(payload, slug)
 }
 
-/** Whether an event is one in which a subscription tells what went wrong; nobody else can make its cause. */
-export const isTold = ({ cause, type }: Pick<Event, "cause" | "type">): boolean =>
-  type === Control.ErrorOccurred.type && cause?.processor === Domain.processor
+/** Whether a built-in processor tells in it what went wrong. */
+export const isFailure = (line: JsonText): boolean =>
+  FollowLine.hasType(line, error) && BuiltInFailure.isFailure(EventText.decode(line))
 
 const hasSlug = (payload: unknown, slug: string): boolean =>
   typeof payload === "object" && payload !== null && "slug" in payload && payload.slug === slug

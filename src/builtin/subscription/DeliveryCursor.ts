@@ -1,6 +1,10 @@
 /** How far a subscription has come, and how its present push fares: the durable value of its fiber. */
 import { Schema } from "effect"
+import * as EventText from "../../domain/EventText.ts"
+import type { Named } from "./DeliveryPush.ts"
 import { Tried } from "./DeliveryRetry.ts"
+import * as FollowLine from "./FollowLine.ts"
+import type { Assignment } from "./Subscription.ts"
 
 /** Behind an event: its offset, or its place in commit order where a subscription pushes what happens below too. */
 export const Place = Schema.Union([Schema.Int, Schema.String])
@@ -14,10 +18,27 @@ export const Failing = Schema.Struct({
   /** Its first event. */
   streamPath: Schema.String,
   offset: Schema.Int,
-  /** Behind its last event: the same push is made again. */
-  end: Place
+  /** Behind its last event. */
+  end: Place,
+  /** Behind each of its events, where an expression chose them: it may choose others the next time it is asked. */
+  places: Schema.optionalKey(Schema.Array(Place))
 })
 export type Failing = typeof Failing.Type
+
+/** What is kept of a push that was not taken. */
+export const failingOf = (push: Named, { configuration, turn }: Assignment, tried: Tried): Failing => {
+  const { end, first, places } = push
+  const { batch, filter, transform } = configuration
+  const isChosen = batch !== undefined && (filter !== undefined || transform !== undefined)
+  return {
+    ...tried,
+    turn,
+    streamPath: FollowLine.pathOf(first),
+    offset: EventText.offsetOf(first),
+    end,
+    ...(isChosen ? { places: places() } : {})
+  }
+}
 
 export const Cursor = Schema.Struct({
   /** Everything up to here was taken, or is not wanted. */

@@ -4,12 +4,13 @@
  * for a receiver that is not there no more is held. A batch holds what exists now of one stretch, so that it may be
  * smaller than it could be.
  */
-import { Effect, Latch } from "effect"
+import { Effect, Latch, Result } from "effect"
 import type { JsonText } from "../../domain/EventText.ts"
 import * as DeliveryChoice from "./DeliveryChoice.ts"
 import type { Place } from "./DeliveryCursor.ts"
+import type { Push } from "./DeliveryPush.ts"
+import * as DeliveryPush from "./DeliveryPush.ts"
 import type { Follow, Stretch } from "./Follow.ts"
-import * as FollowPlace from "./FollowPlace.ts"
 import type { Jsonata } from "../Jsonata.ts"
 import { isTrue } from "../Jsonata.ts"
 import type { Configuration } from "./Subscription.ts"
@@ -17,20 +18,8 @@ import type { Configuration } from "./Subscription.ts"
 /** Bound of one push, in characters of JSON; one event of any size goes alone. */
 const maxBody = 1_048_576
 
-/** One request. */
-export interface Push {
-  readonly _tag: "Push"
-  readonly body: JsonText
-  /** Its first and last event in their wire form. */
-  readonly first: JsonText
-  readonly last: JsonText
-  readonly count: number
-  /** Behind its last event. */
-  readonly end: Place
-}
-
-export type Step = Push | {
-  /** Up to here nothing else is wanted. */
+/** Up to here nothing else is wanted. */
+export interface Passed {
   readonly _tag: "Passed"
   readonly at: Place
 }
@@ -41,8 +30,8 @@ export interface Options {
   readonly configuration: Configuration
   readonly follow: Follow
   readonly jsonata: Jsonata["Service"]
-  /** Hears of an event that is passed over, since an expression failed. */
-  readonly onFailed: (line: JsonText, message: string) => Effect.Effect<void>
+  /** Hears of an event that is passed over, since an expression failed; nothing waits for what it does. */
+  readonly onFailed: (expression: "filter" | "transform", line: JsonText, message: string) => void
 }
 
 /** The wanted events of a stretch, and what is pushed of each. */
@@ -86,17 +75,14 @@ export class Feed {
       })
     )), { disableYield: true })
 
-  /** The next step; waits for growth. With `upTo`, the push that ends there, whatever its size was configured to be. */
-  readonly next = (upTo?: Place): Effect.Effect<Step> =>
-    Effect.suspend(() => {
-      const { present } = this
-      if (present === undefined) return Effect.flatMap(this.take, () => this.next(upTo))
-      if (this.index < present.lines.length) {
-        return upTo === undefined ? this.compose(present) : this.again(present, upTo)
-      }
-      this.present = undefined
-      return Effect.succeed<Step>({ _tag: "Passed", at: present.stretch.last })
-    })
+  /** The next step; waits for growth. */
+  readonly next: Effect.Effect<Push | Passed> = Effect.suspend(() => {
+    const { present } = this
+    if (present === undefined) return Effect.flatMap(this.take, () => this.next)
+    if (this.index < present.lines.length) return Effect.succeed(this.compose(present))
+    this.present = undefined
+    return Effect.succeed<Passed>({ _tag: "Passed", at: present.stretch.last })
+  })
 
   private readonly take: Effect.Effect<void> = Effect.suspend(() => {
     const { prepared } = this
@@ -111,7 +97,7 @@ export class Feed {
     return Effect.void
   })
 
-  private compose(present: Prepared): Effect.Effect<Step> {
+  private compose(present: Prepared): Push {
     const { batch } = this.options.configuration
     const from = this.index
     let to = from + 1
@@ -127,38 +113,12 @@ export class Feed {
       }
     }
     this.index = to
-    return Effect.succeed(this.push([{ present, from, to }]))
-  }
-
-  /** The same push as before: its events exist, in one stretch or in several. */
-  private again(present: Prepared, upTo: Place): Effect.Effect<Step> {
-    return Effect.gen({ self: this }, function*() {
-      const parts: Array<Part> = []
-      for (let part = present;;) {
-        const from = this.index
-        while (this.index < part.lines.length && !FollowPlace.isBehind(placeOf(part, this.index), upTo)) this.index++
-        if (this.index > from) parts.push({ present: part, from, to: this.index })
-        if (this.index < part.lines.length || !FollowPlace.isBehind(upTo, part.stretch.last)) break
-        yield* this.take
-        part = this.present ?? part
-      }
-      // None of it is wanted any more: an expression may depend on the time.
-      return parts.length === 0 ? { _tag: "Passed" as const, at: upTo } : this.push(parts)
+    return DeliveryPush.make({
+      isBatch: batch !== undefined,
+      lines: present.lines.slice(from, to),
+      texts: present.texts.slice(from, to),
+      place: (index) => placeOf(present, from + index)
     })
-  }
-
-  private push(parts: ReadonlyArray<Part>): Push {
-    const texts = parts.flatMap(({ from, present, to }) => present.texts.slice(from, to))
-    const [head] = parts
-    const tail = parts.at(-1)
-    return {
-      _tag: "Push",
-      body: this.options.configuration.batch === undefined ? texts[0] ?? "" : `{"events":[${texts.join(",")}]}`,
-      first: head?.present.lines[head.from] ?? "",
-      last: tail?.present.lines[tail.to - 1] ?? "",
-      count: texts.length,
-      end: tail === undefined ? 0 : placeOf(tail.present, tail.to - 1)
-    }
   }
 
   private prepare(stretch: Stretch): Effect.Effect<Prepared> {
@@ -177,31 +137,27 @@ export class Feed {
   }
 
   private filter(prepared: Prepared, expression: string): Effect.Effect<Prepared> {
-    return Effect.gen({ self: this }, function*() {
-      const results = yield* this.evaluate(expression, prepared.lines)
+    return Effect.map(this.evaluate(expression, prepared.lines), (results) => {
       const kept: Array<number> = []
       for (const [index, result] of results.entries()) {
-        if (result._tag === "Value") {
-          if (isTrue(result.value)) kept.push(index)
-        } else yield* this.options.onFailed(prepared.lines[index] ?? "", `Its filter failed: ${result.message}`)
+        if (result._tag === "Failed") {
+          this.options.onFailed("filter", prepared.lines[index] ?? "", `Its filter failed: ${result.message}`)
+        } else if (isTrue(result.value)) kept.push(index)
       }
       return kept.length === results.length ? prepared : pick(prepared, kept)
     })
   }
 
   private transform(prepared: Prepared, expression: string): Effect.Effect<Prepared> {
-    return Effect.gen({ self: this }, function*() {
-      const results = yield* this.evaluate(expression, prepared.lines)
+    return Effect.map(this.evaluate(expression, prepared.lines), (results) => {
       const kept: Array<number> = []
       const texts: Array<JsonText> = []
       for (const [index, result] of results.entries()) {
-        if (result._tag === "Value" && result.value !== undefined) {
+        const text = DeliveryPush.textOf(result)
+        if (Result.isSuccess(text)) {
           kept.push(index)
-          texts.push(JSON.stringify(result.value))
-          continue
-        }
-        const why = result._tag === "Failed" ? `failed: ${result.message}` : "made nothing of it"
-        yield* this.options.onFailed(prepared.lines[index] ?? "", `Its transform ${why}`)
+          texts.push(text.success)
+        } else this.options.onFailed("transform", prepared.lines[index] ?? "", text.failure)
       }
       return { ...(kept.length === results.length ? prepared : pick(prepared, kept)), texts }
     })
@@ -210,12 +166,6 @@ export class Feed {
   private evaluate(expression: string, lines: ReadonlyArray<JsonText>) {
     return lines.length === 0 ? Effect.succeed([]) : this.options.jsonata.evaluate(expression, lines)
   }
-}
-
-interface Part {
-  readonly present: Prepared
-  readonly from: number
-  readonly to: number
 }
 
 const placeOf = ({ indexes, stretch }: Prepared, index: number): Place =>

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Redacted, Result } from "effect"
 import * as EventText from "../../domain/EventText.ts"
 import type { StreamPath } from "../../domain/StreamPath.ts"
 import type { Egress } from "../../egress/Egress.ts"
-import type { Push } from "./DeliveryFeed.ts"
+import type { Push } from "./DeliveryPush.ts"
 import * as DeliveryRetry from "./DeliveryRetry.ts"
 import * as FollowLine from "./FollowLine.ts"
 import type { Secrets } from "../Secrets.ts"
@@ -26,10 +26,10 @@ export interface Options {
   readonly configuration: Configuration
 }
 
-/** What came of a request; the body where it was taken. */
+/** What came of a request; where it was taken with the answer's body, or why that was not read. */
 export interface Sent {
   readonly answer: DeliveryRetry.Answer
-  readonly body: Uint8Array
+  readonly body: Uint8Array | string
 }
 
 const nothing = new Uint8Array()
@@ -37,27 +37,31 @@ const utf8 = new TextEncoder()
 
 export class Requests {
   private readonly options: Options
-  /** Of the secret, read once: its value does not change while the server runs. */
-  private keys: ReadonlyArray<Uint8Array> | undefined
+  private readonly keys: ReadonlyArray<Uint8Array>
 
-  constructor(options: Options) {
+  private constructor(options: Options, keys: ReadonlyArray<Uint8Array>) {
     this.options = options
+    this.keys = keys
   }
 
-  readonly send = (push: Push): Effect.Effect<Sent> =>
-    Effect.suspend(() => this.keys === undefined
-      ? Effect.flatMap(this.readKeys, (keys) => {
-        if (typeof keys === "string") return Effect.succeed(refused(keys))
-        this.keys = keys
-        return this.sendSigned(push, keys)
+  /** Or why nothing may be sent, which a person has to mend. A secret does not change while the server runs. */
+  static readonly make = (options: Options): Effect.Effect<Requests | string> =>
+    Effect.suspend(() => {
+      const { configuration: { secret, url }, egress, secrets } = options
+      const wrong = egress.judge(url)
+      if (wrong !== undefined) return Effect.succeed(wrong)
+      if (secret === undefined) return Effect.succeed(new Requests(options, []))
+      return Effect.map(secrets.get(secret), (values) => {
+        const keys = keysOf(variableOf(secret), values)
+        return typeof keys === "string" ? keys : new Requests(options, keys)
       })
-      : this.sendSigned(push, this.keys))
+    })
 
-  private sendSigned(push: Push, keys: ReadonlyArray<Uint8Array>): Effect.Effect<Sent> {
+  send(push: Push): Effect.Effect<Sent> {
     const { configuration, egress } = this.options
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const body = utf8.encode(push.body)
-      const headers = this.headers(push, body, now, keys)
+      const headers = this.headers(push, body, now)
       const { url } = configuration
       return egress.send({ url, method: "POST", headers, body, timeout, maxResponseBytes: maxReply })
     }).pipe(
@@ -65,12 +69,12 @@ export class Requests {
         Effect.map(Clock.currentTimeMillis, (now) => ({ answer: DeliveryRetry.judge(status, headers, now), body }))),
       Effect.catchTags({
         EgressRefused: ({ reason }) => Effect.succeed(refused(reason)),
-        EgressFailed: ({ reason }) => Effect.succeed<Sent>({ answer: { _tag: "Failed", error: reason }, body: nothing })
+        EgressFailed: ({ reason, status }) => Effect.succeed(unread(reason, status))
       })
     )
   }
 
-  private headers({ count, first, last }: Push, body: Uint8Array, now: number, keys: ReadonlyArray<Uint8Array>) {
+  private headers({ count, first, last }: Push, body: Uint8Array, now: number) {
     const { configuration: { batch, descendants }, path, slug, userAgent } = this.options
     const stream = FollowLine.pathOf(last)
     const offset = EventText.offsetOf(last)
@@ -85,26 +89,32 @@ export class Requests {
       "millstream-subscription": encodeURIComponent(slug),
       "millstream-stream": isMixed ? path : stream,
       ...(isMixed ? {} : { "millstream-offset": String(offset) }),
-      ...StandardWebhook.headers(id, now, body, keys)
+      ...StandardWebhook.headers(id, now, body, this.keys)
     }
   }
-
-  /** The keys that sign; or why nothing may be sent, which a person has to mend. */
-  private readonly readKeys: Effect.Effect<ReadonlyArray<Uint8Array> | string> = Effect.suspend(() => {
-    const { configuration: { secret }, secrets } = this.options
-    if (secret === undefined) return Effect.succeed([])
-    const name = variableOf(secret)
-    return Effect.map(secrets.get(secret), (values) => {
-      if (values.length === 0) return `${name} is not set on the server, and nothing is sent without its signature`
-      const keys: Array<Uint8Array> = []
-      for (const value of values) {
-        const key = StandardWebhook.keyOf(Redacted.value(value))
-        if (Result.isFailure(key)) return `A value of ${name} ${key.failure}`
-        keys.push(key.success)
-      }
-      return keys
-    })
-  })
 }
 
 const refused = (error: string): Sent => ({ answer: { _tag: "Refused", error }, body: nothing })
+
+/** No complete answer; where its status is known, which it is not of a success that broke off, that says enough. */
+const unread = (reason: string, status: number | undefined): Sent => {
+  const answer = status === undefined ? undefined : DeliveryRetry.judge(status, {}, 0)
+  return answer === undefined || answer._tag === "Failed"
+    ? { answer: { _tag: "Failed", error: reason }, body: nothing }
+    : { answer, body: reason }
+}
+
+/** The keys that sign, or what is wrong with them: nothing is sent without its signature. */
+const keysOf = (
+  name: string,
+  values: ReadonlyArray<Redacted.Redacted>
+): ReadonlyArray<Uint8Array> | string => {
+  if (values.length === 0) return `${name} is not set on the server, and nothing is sent without its signature`
+  const keys: Array<Uint8Array> = []
+  for (const value of values) {
+    const key = StandardWebhook.keyOf(Redacted.value(value))
+    if (Result.isFailure(key)) return `A value of ${name} ${key.failure}`
+    keys.push(key.success)
+  }
+  return keys
+}

@@ -4,6 +4,8 @@ import * as DurationText from "../../domain/DurationText.ts"
 
 /** How long one that names no number of attempts is tried, in milliseconds: three days outlast a weekend. */
 export const tryingMillis = 3 * 86_400_000
+/** So many attempts are made of such a one, however long this server was off: with the usual pauses ten minutes. */
+const leastAttempts = 10
 /** Pause before the first retry where none is configured, in milliseconds. */
 const firstPause = 1_000
 /** The longest pause that is ours, in milliseconds: a receiver that is back waits no longer than six hours. */
@@ -60,6 +62,25 @@ export type Next =
   | { readonly _tag: "Again"; readonly tried: Tried }
   | { readonly _tag: "Skip" | "Park"; readonly tried: Tried }
 
+const longestOwn = (backoff: string | number): number => Math.max(longestPause, DurationText.toMillis(backoff))
+
+/** The pause behind so many attempts, of which at least half is made, in milliseconds. */
+const wholePause = (backoff: string | number, attempts: number): number =>
+  Math.min(DurationText.toMillis(backoff) * 2 ** Math.min(attempts - 1, 40), longestOwn(backoff))
+
+/** Fewer where the pauses are so long that three days do not hold as many. */
+const leastOf = (backoff: string | number): number => {
+  let attempts = 1
+  for (let time = wholePause(backoff, 1); time < tryingMillis && attempts < leastAttempts; attempts++) {
+    time += wholePause(backoff, attempts + 1)
+  }
+  return attempts
+}
+
+/** How far off the next attempt is, in milliseconds: no longer than a pause may be, whatever became of the clock. */
+export const pauseUntil = (onFailure: OnFailure | undefined, { nextAt }: Tried, now: number): number =>
+  Math.min(Math.max(nextAt - now, 0), Math.max(longestOwn(onFailure?.backoff ?? firstPause), longestAsked))
+
 /** What follows an answer that was not taken; `random` is in [0, 1). */
 export const next = (
   onFailure: OnFailure | undefined,
@@ -75,12 +96,12 @@ export const next = (
   const tried = (nextAt: number): Tried => ({ attempts, since, nextAt, error })
   // A receiver that wants no more, or may not be sent to, needs a person, whatever is configured for the others.
   if (answer._tag === "Refused") return { _tag: "Park", tried: tried(now) }
-  const isOver = most === undefined ? now - since >= tryingMillis : attempts >= most
+  const isLate = now - since >= tryingMillis
+  const isOver = most === undefined ? isLate && attempts >= leastOf(backoff) : attempts >= most
   if (isOver) return { _tag: then === "skip" ? "Skip" : "Park", tried: tried(now) }
-  const longest = Math.max(longestPause, DurationText.toMillis(backoff))
-  const whole = Math.min(DurationText.toMillis(backoff) * 2 ** Math.min(attempts - 1, 40), longest)
+  const whole = wholePause(backoff, attempts)
   const own = now + whole / 2 + random * whole / 2
   // The last attempt is made when the time is over.
-  const ours = most === undefined ? Math.min(own, since + tryingMillis) : own
+  const ours = most === undefined && !isLate ? Math.min(own, since + tryingMillis) : own
   return { _tag: "Again", tried: tried(Math.round(Math.max(ours, now + (answer.pause ?? 0)))) }
 }

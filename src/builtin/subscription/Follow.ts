@@ -3,7 +3,7 @@
  * While the log is away it waits. Types are not asked for: who follows the same stream from the same place shares what
  * is read, whatever each of them wants, and is told how far the stream has come.
  */
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import type { JsonText } from "../../domain/EventText.ts"
 import * as EventText from "../../domain/EventText.ts"
 import type { Unavailable } from "../../domain/StreamError.ts"
@@ -12,11 +12,9 @@ import type { EventStore } from "../../log/EventStore.ts"
 import type { Growth } from "../../log/Growth.ts"
 import { PrefixTail } from "../../log/PrefixTail.ts"
 import { Tail } from "../../log/Tail.ts"
+import * as Outage from "../../log/Outage.ts"
 import type { Place } from "./DeliveryCursor.ts"
 import * as FollowPlace from "./FollowPlace.ts"
-
-/** Pauses between tries while the log is away; it does not end. */
-export const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 export interface Stretch {
   /** Events in their wire form, at least one. */
@@ -114,7 +112,7 @@ export class Follow {
       this.following.close()
       this.following = this.begin()
     })),
-    Effect.retry(whileAway),
+    Effect.retry(Outage.pauses),
     Effect.orDie,
     // The stream was deleted: whoever follows it is called off.
     Effect.flatMap((stretch) => stretch === undefined ? Effect.never : Effect.succeed(stretch)),

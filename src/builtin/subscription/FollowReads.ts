@@ -4,13 +4,14 @@
  */
 import { Clock, Deferred, Effect, Exit } from "effect"
 import type { Scope } from "effect"
+import type { JsonText } from "../../domain/EventText.ts"
 import type { Unavailable } from "../../domain/StreamError.ts"
 import * as Path from "../../domain/StreamPath.ts"
 import type { EventStore, Page, PrefixPage } from "../../log/EventStore.ts"
 import type { Growth } from "../../log/Growth.ts"
 
-/** Pages that are kept for those who come a little later: at most 16 MiB of single streams, and of prefixes. */
-const maxKept = 32
+/** Bound of the pages that are kept for who comes a little later, in characters: of single streams, and of prefixes. */
+const maxKept = 16_777_216
 /** For how long, in milliseconds: what was deleted meanwhile, without this server being told, is not read from here. */
 const keptMillis = 1_000
 
@@ -22,25 +23,31 @@ interface Flight<A> {
 interface Kept<A> {
   readonly page: A
   readonly at: number
+  readonly size: number
 }
 
 class Flights<A> {
   private readonly scope: Scope.Scope
   /** Whether more is known to follow: then the page is the same whenever it is read. */
   private readonly isWhole: (page: A) => boolean
+  /** In characters. */
+  private readonly sizeOf: (page: A) => number
   private readonly flights = new Map<string, Flight<A>>()
   private readonly kept = new Map<string, Kept<A>>()
+  private size = 0
   private asked = 0
   private clears = 0
 
-  constructor(scope: Scope.Scope, isWhole: (page: A) => boolean) {
+  constructor(scope: Scope.Scope, isWhole: (page: A) => boolean, sizeOf: (page: A) => number) {
     this.scope = scope
     this.isWhole = isWhole
+    this.sizeOf = sizeOf
   }
 
   /** A stream was deleted: its pages are gone. */
   clear(): void {
     this.kept.clear()
+    this.size = 0
     this.clears += 1
   }
 
@@ -77,14 +84,23 @@ class Flights<A> {
   }
 
   private keep(key: string, page: A, at: number): void {
-    this.kept.delete(key)
-    this.kept.set(key, { page, at })
+    this.drop(key)
+    const size = this.sizeOf(page)
+    this.kept.set(key, { page, at, size })
+    this.size += size
     for (const [oldest, { at: then }] of this.kept) {
-      if (this.kept.size <= maxKept && at - then <= keptMillis) break
-      this.kept.delete(oldest)
+      if (this.size <= maxKept && at - then <= keptMillis) break
+      this.drop(oldest)
     }
   }
+
+  private drop(key: string): void {
+    this.size -= this.kept.get(key)?.size ?? 0
+    this.kept.delete(key)
+  }
 }
+
+const lengthOf = (lines: ReadonlyArray<JsonText>): number => lines.reduce((sum, { length }) => sum + length, 0)
 
 /** The log, whose pages are shared for as long as the scope is open. */
 export const share = (
@@ -93,8 +109,9 @@ export const share = (
 ): Effect.Effect<EventStore["Service"], never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const pages = new Flights<Page>(scope, ({ head, last }) => last < head)
-    const prefixPages = new Flights<PrefixPage>(scope, ({ more }) => more)
+    const pages = new Flights<Page>(scope, ({ head, last }) => last < head, ({ lines }) => lengthOf(lines))
+    const linesOf = ({ lines }: PrefixPage) => lines.map(({ line }) => line)
+    const prefixPages = new Flights<PrefixPage>(scope, ({ more }) => more, (page) => lengthOf(linesOf(page)))
     yield* Effect.acquireRelease(
       Effect.sync(() => growth.onPrefix(Path.root, ({ deleted }) => {
         if (!deleted) return

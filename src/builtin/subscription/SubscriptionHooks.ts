@@ -12,7 +12,7 @@ import * as Delivery from "./Delivery.ts"
 import * as FollowReads from "./FollowReads.ts"
 import { Jsonata } from "../Jsonata.ts"
 import { Secrets } from "../Secrets.ts"
-import { has, maxSubscriptions, Subscription } from "./Subscription.ts"
+import { Subscription, unkept, unmet } from "./Subscription.ts"
 
 /** The package's own version: the folders of `src` and `dist` are equally deep. */
 const version = (): string => {
@@ -21,6 +21,17 @@ const version = (): string => {
   const found = typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined
   return typeof found === "string" ? found : "unknown"
 }
+
+/** That nothing came of an event is said by another one: silence would be taken for success. */
+const told = <E>(
+  message: string | undefined,
+  slug: string,
+  offset: number,
+  emit: (event: ReturnType<typeof Control.ErrorOccurred.make>) => Effect.Effect<void, E>
+): Effect.Effect<void, E> =>
+  message === undefined
+    ? Effect.void
+    : emit(Control.ErrorOccurred.make({ message, source: Domain.processor, slug, offset }))
 
 export const layer = Subscription.toLayer(Effect.gen(function*() {
   const growth = yield* Growth
@@ -34,19 +45,18 @@ export const layer = Subscription.toLayer(Effect.gen(function*() {
   }
   return Subscription.of({
     afterAppend: {
-      "subscription/configured": ({ offset, payload: { slug } }, { emit, state }) =>
-        has(state, slug) ? Effect.void : emit(Control.ErrorOccurred.make({
-          message: `A stream has at most ${maxSubscriptions} subscriptions: this one is not kept`,
-          source: Domain.processor,
-          slug,
-          offset
-        }))
+      "subscription/configured": ({ offset, payload: { slug, ...configuration } }, { emit, previous }) =>
+        told(unkept(previous, slug, configuration), slug, offset, emit),
+      "subscription/removed": ({ offset, payload, streamPath }, { emit, previous }) =>
+        told(unmet(previous, { slug: payload.slug }, streamPath), payload.slug, offset, emit),
+      "subscription/resumed": ({ offset, payload, streamPath }, { emit, previous }) =>
+        told(unmet(previous, payload, streamPath), payload.slug, offset, emit)
     },
     fibers: {
       deliver: {
         whilePaused: true,
-        run: (delivery, fiber) =>
-          Effect.flatMap(parsePath(fiber.streamPath), (path) => Delivery.run(services, delivery, path, fiber))
+        run: (assignment, fiber) =>
+          Effect.flatMap(parsePath(fiber.streamPath), (path) => Delivery.run(services, assignment, path, fiber))
       }
     }
   })

@@ -3,7 +3,7 @@
  * appends what they become, together with the cursor that passes them. So each is transformed once, in
  * order, whatever is killed. A target that is paused is waited for.
  */
-import { Effect, Metric, Result, Schedule, Schema } from "effect"
+import { Effect, Metric, Result, Schema } from "effect"
 import type { Event } from "../../domain/Event.ts"
 import * as EventText from "../../domain/EventText.ts"
 import { EventType } from "../../domain/EventType.ts"
@@ -11,6 +11,7 @@ import { StreamPath } from "../../domain/StreamPath.ts"
 import type { EventStore } from "../../log/EventStore.ts"
 import * as Growth from "../../log/Growth.ts"
 import { Tail } from "../../log/Tail.ts"
+import * as Outage from "../../log/Outage.ts"
 import type { Evaluated, Jsonata } from "../Jsonata.ts"
 import { isTrue } from "../Jsonata.ts"
 import type { Configuration } from "./Transformer.ts"
@@ -28,8 +29,6 @@ const togetherLength = 262_144
 /** Pauses between tries while a target is paused, unless it grows, in milliseconds. */
 const leastWait = 100
 const longestWait = 10_000
-/** Pauses between tries while the log is away. */
-const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 const transformed = Metric.counter("millstream_transformations_total", {
   description: "Events of which a transformer made others, and recorded them",
@@ -133,7 +132,7 @@ export const run = ({ growth, jsonata, store }: Services) =>
       (tail) => Effect.sync(() => tail.close())
     )
     while (true) {
-      const step = yield* Effect.retry(tail.next, whileAway)
+      const step = yield* Effect.retry(tail.next, Outage.pauses)
       // Its instance ends with the stream.
       if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.never
       if (step._tag !== "Events") continue

@@ -178,6 +178,42 @@ describe("cron", () => {
     assert.strictEqual(many.last.length, 1_001)
     assert.deepStrictEqual([many.last[0], many.last.at(-1)], [from + 86_400_000 * 3 - 60_000_000, from + 86_400_000 * 3])
   })
+
+  const sparse: ReadonlyArray<readonly [string, string, string, string, string]> = [
+    ["* * * 1 * *", "UTC", "2026-11-01T00:00:05Z", "2026-11-15T00:00:00Z", "2026-11-01T23:59:59.000Z"],
+    ["* * * 1 * *", "Europe/Berlin", "2026-11-01T00:00:05Z", "2026-11-15T00:00:00Z", "2026-11-01T22:59:59.000Z"],
+    ["* * 9 * * *", "Europe/Berlin", "2026-11-01T08:00:05Z", "2026-11-02T07:00:00Z", "2026-11-01T08:59:59.000Z"],
+    ["* * * * 11 *", "Europe/Berlin", "2026-11-01T08:00:05Z", "2027-06-02T07:00:00Z", "2026-11-30T22:59:59.000Z"],
+    ["* * * 29 2 *", "UTC", "2028-02-29T00:00:00Z", "2031-06-02T07:00:00Z", "2028-02-29T23:59:59.000Z"],
+    ["* * 2 * 3,10 7", "Europe/Berlin", "2026-10-25T00:00:00Z", "2027-02-02T07:00:00Z", "2026-10-25T00:59:59.000Z"]
+  ]
+  for (const [expression, zone, begin, now, last] of sparse) {
+    it(`${expression} in ${zone}: the last of a dense stretch long ago are found at once`, () => {
+      const of = timing(cron(expression, zone))
+      const from = at(begin)
+      const began = performance.now()
+      const one = DueTime.until(of, from, at(now), 1)
+      const some = DueTime.until(of, from, at(now), 50)
+      // Tens of milliseconds; a walk takes seconds.
+      assert.isBelow(performance.now() - began, 1_000)
+      assert.deepStrictEqual([one.last.map(DueTime.iso), one.before], [[last], DueTime.countedCron])
+      assert.deepStrictEqual(some.last, Array.from({ length: 50 }, (_, i) => at(last) - (49 - i) * 1_000))
+    })
+  }
+
+  it("the last of many are those of a walk where clocks change", () => {
+    for (const zone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
+      for (const expression of ["*/10 * * * *", "*/5 1-3 * * *"]) {
+        for (const day of ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]) {
+          const of = timing(cron(expression, zone), at(`${day}T00:00:00Z`) - 3 * 86_400_000)
+          const from = DueTime.first(of) ?? 0
+          const now = at(`${day}T22:00:00Z`)
+          const all = walk(of, now)
+          assert.deepStrictEqual(DueTime.until(of, from, now, 15).last, all.slice(-15), `${expression} ${zone} ${day}`)
+        }
+      }
+    }
+  }, 60_000)
 })
 
 it("what is configured is one of four rules, however its durations are written", () => {

@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { Schedule } from "../../../src/builtin/schedule/Schedule.ts"
 import * as Entries from "../../../src/builtin/schedule/ScheduleEntry.ts"
-import * as ScheduleHooks from "../../../src/builtin/schedule/ScheduleHooks.ts"
 import * as Plan from "../../../src/builtin/schedule/SchedulePlan.ts"
 import { ScheduleCancelled, ScheduleConfigured, ScheduleFired } from "../../../src/domain/Schedule.ts"
 import type { When } from "../../../src/domain/Schedule.ts"
@@ -22,7 +21,7 @@ const configured = (slug: string, schedule: When, more: More = {}, payload: stri
 const fired = (slug: string, configured: number, seconds: number, outcome: typeof ScheduleFired.payload.Type.outcome) =>
   ScheduleFired.make({ slug, configured, due: isoAt(seconds), outcome })
 
-const scenario = Scenario.make(Schedule, ScheduleHooks.layer)
+const scenario = Scenario.make(Schedule)
 /** By name, the offset of its configuration and its second. */
 const asking = (...schedules: ReadonlyArray<readonly [string, number, number]>) => ({
   kind: "fire" as const,
@@ -86,24 +85,41 @@ describe("its state", () => {
     scenario.given(configured("__proto__", { after: 1_000 }), configured("constructor", { after: 2_000 }))
       .when(fired("__proto__", 2, 1, "appended")).then({ asked: [asking(["constructor", 3, 2])] }))
 
-  it.effect("one beyond the bound is not kept, and that is said", () =>
+  it.effect("those beyond a bound in number or bytes are not kept, and are asked for to be told of", () =>
     Effect.gen(function*() {
       const many = Array.from({ length: Entries.maxSchedules }, (_, i) => configured(`s${i}`, { after: 1_000 + i }))
       const full = scenario.given(...many)
-      const { emitted, state } = yield* full.when(configured("more", { after: 1 }))
+      const { asked, state } = yield* full.when(configured("more", { after: 1 }))
       assert.lengthOf(state.schedules, Entries.maxSchedules)
-      assert.deepStrictEqual(emitted.map(({ payload, type }) => [type, payload]), [["stream/error-occurred", {
-        message: "A stream has at most 10000 schedules: this one is not kept", source: "schedule", slug: "more"
-      }]])
+      assert.deepStrictEqual(asked.filter(({ kind }) => kind === "refuse"), [{
+        kind: "refuse", key: "last", input: { count: 1, last: [{ slug: "more", configured: Entries.maxSchedules + 2 }] }
+      }])
       const replaced = yield* full.when(configured("s7", { after: 1 }))
-      assert.deepStrictEqual([replaced.emitted.length, replaced.state.schedules[0]?.slug], [0, "s7"])
+      assert.deepStrictEqual([replaced.state.refused, replaced.state.schedules[0]?.slug], [undefined, "s7"])
+      const large = (slug: string, bytes = 900_000) => configured(slug, { after: 1 }, {}, "x".repeat(bytes))
+      const four = scenario.given(...["a", "b", "c", "d"].map((slug) => large(slug)))
+      assert.deepStrictEqual((yield* four.when(large("e"))).state.refused?.last, [{ slug: "e", configured: 6 }])
+      assert.deepStrictEqual((yield* four.when(large("d"))).state.refused, undefined)
+      // One that is replaced makes room for itself only.
+      const smaller = four.given(configured("d", { after: 1 }, {}, "x"))
+      assert.deepStrictEqual((yield* smaller.when(large("e"))).state.refused, undefined)
+      assert.deepStrictEqual((yield* smaller.given(large("e")).when(large("d"))).state.schedules.length, 5)
     }), { timeout: 60_000 })
+
+  it.effect("of those that find no room the last names are kept, and how many there were", () =>
+    Effect.gen(function*() {
+      const large = (i: number) => configured(`s${i}`, { after: 1 }, {}, "x".repeat(900_000))
+      const { state } = yield* scenario.given(...Array.from({ length: 30 }, (_, i) => large(i))).when(large(30))
+      assert.deepStrictEqual([state.schedules.length, state.refused?.count], [4, 27])
+      const names = Array.from({ length: 20 }, (_, i) => `s${i + 11}`)
+      assert.deepStrictEqual(state.refused?.last.map(({ slug }) => slug), names)
+    }))
 })
 
 describe("what becomes of due times", () => {
   const entry = (more: Partial<Entries.Entry> = {}): Entries.Entry => ({
     slug: "a", next: 1_000, waiting: [], rule: { everyMillis: 1_000, jitterMillis: 0 }, type: "said", payload: {},
-    overlap: "skip", catchUp: "latest", configured: 2, configuredAt: 0, hops: 0, ...more
+    overlap: "skip", catchUp: "latest", configured: 2, configuredAt: 0, hops: 0, bytes: 1, ...more
   })
   const plan = (now: number, more: Partial<Entries.Entry> = {}) =>
     Plan.make(entry(more), now).map(({ due, missed, outcome }) => [due, outcome, missed])
@@ -146,5 +162,32 @@ describe("what becomes of due times", () => {
     assert.deepStrictEqual(Plan.hold(entry(), steps).map(({ due, missed, outcome }) => [due, outcome, missed]), [
       [1_000, "waiting", 0], [4_000, "skipped", 2]
     ])
+  })
+
+  it("what was refused stays so, with its reason, while the rest waits", () => {
+    const refused = { due: 1_000, outcome: "refused", missed: 0, error: "too large" } as const
+    const due = Plan.make(entry({ next: 2_000 }), 2_000)
+    assert.deepStrictEqual(Plan.hold(entry({ overlap: "allow" }), [refused, ...due]), [
+      refused, { due: 2_000, outcome: "waiting", missed: 0 }
+    ])
+  })
+
+  it("what waits is bounded for all schedules of a stream together", () => {
+    const some = (count: number) => Array.from({ length: count }, (_, i) => ({ due: -1 - i, since: 0 }))
+    const many = (count: number) => Array.from({ length: count }, () => entry({ waiting: some(100) }))
+    assert.strictEqual(Plan.roomOfEach(many(90), 64), 15)
+    assert.strictEqual(Plan.roomOfEach(many(100), 64), 0)
+    assert.strictEqual(Plan.roomOfEach(many(110), 64), 0)
+    const steps = Plan.make(entry({ waiting: some(1), overlap: "allow", catchUp: "all" }), 4_000, 2)
+    assert.deepStrictEqual(steps.map(({ due, missed, outcome }) => [due, outcome, missed]), [
+      [1_000, "waiting", 0], [2_000, "waiting", 0], [4_000, "skipped", 1]
+    ])
+  })
+
+  it("what was missed goes in parts, and what is not missed is not held back", () => {
+    const steps = Plan.make(entry({ catchUp: "all" }), 5_500)
+    assert.strictEqual(Plan.missedIn(steps, 5_500), 4)
+    assert.deepStrictEqual(Plan.within(steps, 2, 5_500).map(({ due }) => due), [1_000, 2_000])
+    assert.deepStrictEqual(Plan.within(steps, 4, 5_500), steps)
   })
 })

@@ -3,6 +3,8 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { Entry } from "../../../src/builtin/schedule/ScheduleEntry.ts"
 import * as Append from "../../../src/builtin/schedule/ScheduleAppend.ts"
+import { ScheduleClock } from "../../../src/builtin/schedule/ScheduleClock.ts"
+import { maxWaiting } from "../../../src/builtin/schedule/SchedulePlan.ts"
 import type { Step } from "../../../src/builtin/schedule/SchedulePlan.ts"
 import { Paused } from "../../../src/domain/ControlEvent.ts"
 import type { EventInput } from "../../../src/domain/Event.ts"
@@ -10,6 +12,7 @@ import type * as EventTypes from "../../../src/domain/EventType.ts"
 import { EventType } from "../../../src/domain/EventType.ts"
 import { ScheduleFired } from "../../../src/domain/Schedule.ts"
 import type { Streams } from "../../../src/domain/Streams.ts"
+import { EventStore } from "../../../src/log/EventStore.ts"
 import { Processor } from "../../../src/processor/Processor.ts"
 import type { TestHost } from "../../../src/testing/TestHost.ts"
 import { append, payloads, quiet, types, Went, work } from "../../processor/Workshop.ts"
@@ -22,7 +25,7 @@ const Scheduling = Processor.make("schedule", { state: Schema.Int, initial: 0, c
 
 const entry: Entry = {
   slug: "a", next: 1_000, waiting: [], rule: { everyMillis: 1_000, jitterMillis: 0 }, type: "said", payload: {},
-  overlap: "skip", catchUp: "latest", configured: 2, configuredAt: 0, hops: 0
+  overlap: "skip", catchUp: "latest", configured: 2, configuredAt: 0, hops: 0, bytes: 1
 }
 const step = (due: number, missed = 0): Step => ({ due, outcome: "appended", missed })
 
@@ -30,16 +33,20 @@ const step = (due: number, missed = 0): Step => ({ due, outcome: "appended", mis
 const recording = (entry: Entry, all: ReadonlyArray<ReadonlyArray<Step>>, ...more: ReadonlyArray<EventInput>) =>
   Effect.suspend(() => {
     const outcomes: Array<Append.Outcome> = []
-    const layer = Scheduling.toLayer({
+    const clock = new ScheduleClock()
+    const layer = Scheduling.toLayer(Effect.map(EventStore, (store) => ({
       fibers: {
         run: {
           whilePaused: true,
-          run: (_, tools) =>
+          run: (_: number, tools: Append.Tools) =>
             Effect.forEach(all, (steps) =>
-              Effect.map(Append.record(tools, entry, steps), (outcome) => outcomes.push(outcome)))
+              Effect.map(
+                Append.record({ tools, store, clock }, entry, Append.fitting(entry, steps), maxWaiting),
+                (outcome) => outcomes.push(outcome)
+              ))
         }
       }
-    })
+    })))
     const body: Effect.Effect<ReadonlyArray<Append.Outcome>, unknown, Streams | TestHost> = Effect.gen(function*() {
       yield* append("/s", Went.make({ n: 1 }), ...more)
       yield* quiet
@@ -70,7 +77,7 @@ it.effect("is nothing while its own stream is paused", () =>
 
 it.effect("what is too large, or leads nowhere, is refused and told of", () =>
   Effect.gen(function*() {
-    const large = { ...entry, payload: "x".repeat(1_100_000) }
+    const large = { ...entry, payload: "x".repeat(1_100_000), bytes: 1_100_300 }
     const { found, words } = yield* recording(large, [[step(1_000), step(2_000)]])
     assert.deepStrictEqual(found, ["told"])
     const error = "An event has at most 1048576 bytes"
@@ -79,4 +86,24 @@ it.effect("what is too large, or leads nowhere, is refused and told of", () =>
     ])
     const reserved = yield* recording({ ...entry, type: "stream/initialized" }, [[step(1_000), step(2_000)]])
     assert.lengthOf(reserved.words, 2)
+  }))
+
+it.effect("whose word's key a client took is told of by another one, once", () =>
+  Effect.gen(function*() {
+    const key = "schedule/a/1970-01-01T00:00:01.000Z/fired/2"
+    const note = { type: "note", idempotencyKey: key }
+    const { found, said } = yield* recording(entry, [[step(1_000)], [step(2_000)]], note)
+    assert.deepStrictEqual(found, ["told", "told"])
+    assert.deepStrictEqual(said, ["went", "note", "said", "schedule/fired", "said", "schedule/fired"])
+  }))
+
+it.effect("that would lead on a chain which is too long is refused and told of", () =>
+  Effect.gen(function*() {
+    const crossing = { ...entry, streamPath: "/elsewhere", hops: 256 }
+    const { found, said, words } = yield* recording(crossing, [[step(1_000)]])
+    assert.deepStrictEqual([found, said], [["told"], ["went", "schedule/fired"]])
+    assert.deepStrictEqual(words, [{
+      slug: "a", configured: 2, due: "1970-01-01T00:00:01.000Z", outcome: "refused",
+      error: "Its chain of causes would cross more than 256 times between streams"
+    }])
   }))

@@ -55,8 +55,9 @@ layer(NodeServices.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         const all = await Promise.all(schedules.map((each) => met(servers[0], each)))
         all.forEach((found, i) => {
           const [word = ""] = found.words
-          const slug = `s${i}`
-          const promised = Schedules.promised(Date.parse(word.slice(0, 24)), everyMillis, found, slug)
+          const { slug, stream, target } = schedules[i] ?? { slug: "", stream: "", target: "" }
+          const source = stream === target ? undefined : stream
+          const promised = Schedules.promised(Date.parse(word.slice(0, 24)), everyMillis, found, slug, source)
           // Its two streams are read one after the other: what is fired between is in one of them.
           const common = Math.min(found.events.length, found.words.length)
           assert.deepStrictEqual(found.events, promised.events.slice(0, found.events.length))

@@ -1,7 +1,10 @@
 /** Subscriptions on a log in memory, with receivers that do as the test says. */
+import { assert } from "@effect/vitest"
 import { Clock, Effect, Layer, Queue, Stream } from "effect"
+import type { Schema } from "effect"
 import type { EventInput } from "../../../src/domain/Event.ts"
 import { Streams } from "../../../src/domain/Streams.ts"
+import type { Evaluated } from "../../../src/builtin/Jsonata.ts"
 import { Jsonata } from "../../../src/builtin/Jsonata.ts"
 import { Secrets } from "../../../src/builtin/Secrets.ts"
 import * as SubscriptionHooks from "../../../src/builtin/subscription/SubscriptionHooks.ts"
@@ -43,17 +46,19 @@ export const receivers = (receive: Receiver = () => Effect.succeed(200)) => {
       const answered = yield* receive(each, index++)
       return typeof answered === "number" ? answer(answered) : answered
     })
-  return { pushed, layer: Layer.succeed(Egress, { send }) }
+  const judge = (url: string) => url.includes("//private.test") ? "private.test is not allowed" : undefined
+  return { pushed, layer: Layer.succeed(Egress, { send, judge }) }
 }
 
 /** Subscriptions with these receivers; a host is to be provided. */
 export const subscriptions = (
   egress: Layer.Layer<Egress>,
-  secrets: { readonly [name: string]: string } = {}
+  secrets: { readonly [name: string]: string } = {},
+  jsonata: Layer.Layer<Jsonata> = Jsonata.layer
 ) =>
   SubscriptionHooks.layer.pipe(
     Layer.provide(egress),
-    Layer.provide(Jsonata.layer),
+    Layer.provide(jsonata),
     Layer.provide(Secrets.layerOf(secrets))
   )
 
@@ -61,18 +66,33 @@ export const subscriptions = (
 const options = { breaker: "off", leaseMillis: 30 * 86_400_000 } as const
 
 /** Subscriptions at work with receivers that do as they are told, and take everything by default. */
-export const working = (receive?: Receiver) => {
+export const working = (receive?: Receiver, jsonata?: Layer.Layer<Jsonata>) => {
   const { layer, pushed } = receivers(receive)
+  const processors = subscriptions(layer, {}, jsonata)
   return {
     pushed,
     /** Waits for so many requests, or for what they hold. */
     take: (count: number) => Queue.takeN(pushed, count),
     offsets: (count: number) => Effect.map(Queue.takeN(pushed, count), (all) => all.map(offsetsOf)),
     /** On a log of its own, or on the one in scope. */
-    on: Workshop.work(subscriptions(layer), options),
-    during: Workshop.during(subscriptions(layer), options)
+    on: Workshop.work(processors, options),
+    during: Workshop.during(processors, options)
   }
 }
+
+/** Expressions that are rules of the test's own: of an event, and of the time, which passes as the test says. */
+export const expressions = (
+  rules: { readonly [expression: string]: (event: { readonly offset: number }, now: number) => Evaluated }
+) =>
+  Layer.succeed(Jsonata, {
+    evaluate: (expression, inputs) =>
+      Effect.map(Clock.currentTimeMillis, (now) =>
+        inputs.map((input) =>
+          rules[expression]?.(JSON.parse(input), now) ?? assert.fail(`No rule is named ${expression}`)))
+  })
+
+export const value = (value: Schema.Json | undefined): Evaluated => ({ _tag: "Value", value })
+export const failure = (message: string): Evaluated => ({ _tag: "Failed", message })
 
 /** A value as JSON has it. */
 export const plain = (value: unknown) => JSON.parse(JSON.stringify(value))

@@ -115,7 +115,7 @@ describe("an answer", () => {
     }))
   })
 
-  it.effect("survives a crash between the answer and what is next", () =>
+  it.effect("is not asked for again after a restart", () =>
     Effect.gen(function*() {
       const { during, take } = working(answers({ type: "pong" }))
       yield* during(Effect.gen(function*() {

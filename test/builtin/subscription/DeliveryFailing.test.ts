@@ -32,7 +32,8 @@ describe("what is not taken", () => {
       assert.include(plain(retrying?.payload), { slug: "a", offset: 3, error: "It answered 500" })
       const parked = yield* until(Effect.map(told("/s", "subscription/parked"), (all) => all[0]), "6 hours")
       const all = yield* Queue.takeAll(pushed)
-      assert.deepStrictEqual(parked.payload, { slug: "a", offset: 3, attempts: all.length, error: "It answered 500" })
+      const error = "It answered 500. Once that is mended, append subscription/resumed"
+      assert.deepStrictEqual(parked.payload, { slug: "a", offset: 3, attempts: all.length, error })
       const [first, second] = all
       assert.isAtMost((second?.at ?? 0) - (first?.at ?? 0), 6 * 3_600_000)
       assert.isAtLeast((all.at(-1)?.at ?? 0) - (first?.at ?? 0), 3 * 86_400_000)
@@ -106,22 +107,52 @@ describe("what is not taken", () => {
       return on(Effect.gen(function*() {
         yield* append("/s", configure("a", { onFailure: skipping({}) }), ping(1))
         const [parked] = yield* arrived("/s", "subscription/parked")
-        assert.deepStrictEqual(parked?.payload, { slug: "a", offset: 3, attempts: 1, error })
+        const said = `${error}. Once that is mended, append subscription/resumed`
+        assert.deepStrictEqual(parked?.payload, { slug: "a", offset: 3, attempts: 1, error: said })
         assert.strictEqual(yield* Queue.size(pushed), requests)
         assert.strictEqual((yield* told("/s", "subscription/retrying")).length, 0)
       }))
     })
   }
 
-  it.effect("is parked where its secret is not set, and nothing is sent without a signature", () => {
-    const { on, pushed } = working()
-    return on(Effect.gen(function*() {
-      yield* append("/s", configure("a", { secret: "printer-key" }), ping(1))
-      const [parked] = yield* arrived("/s", "subscription/parked")
-      assert.include(JSON.stringify(parked?.payload), "MILLSTREAM_SECRET_PRINTER_KEY is not set")
-      assert.strictEqual(yield* Queue.size(pushed), 0)
-    }))
-  })
+  const unfit: ReadonlyArray<readonly [what: string, more: { readonly [name: string]: unknown }, says: string]> = [
+    ["its secret is not set", { secret: "printer-key" }, "MILLSTREAM_SECRET_PRINTER_KEY is not set"],
+    ["its URL is not allowed", { url: "https://private.test/" }, "private.test is not allowed"]
+  ]
+  for (const [what, more, says] of unfit) {
+    it.effect(`is parked before there is anything to push where ${what}, and tried on a person's word`, () => {
+      const { offsets, on, pushed } = working()
+      return on(Effect.gen(function*() {
+        yield* append("/s", configure("a", more))
+        const [parked] = yield* arrived("/s", "subscription/parked")
+        assert.deepInclude(plain(parked?.payload), { slug: "a", offset: 2, attempts: 0 })
+        assert.include(JSON.stringify(parked?.payload), says)
+        assert.include(JSON.stringify(parked?.payload), "append subscription/resumed")
+        yield* append("/s", ping(1), resumed())
+        yield* arrived("/s", "subscription/parked", 2)
+        assert.strictEqual(yield* Queue.size(pushed), 0)
+        yield* append("/s", configure("a"))
+        assert.deepStrictEqual(yield* offsets(1), [[4]])
+      }))
+    })
+  }
+
+  const begun: ReadonlyArray<readonly [status: number, told: string]> = [
+    [200, "stream/error-occurred"],
+    [410, "subscription/parked"],
+    [500, "subscription/retrying"]
+  ]
+  for (const [status, type] of begun) {
+    it.effect(`is judged by its status where its answer is too large: ${status} is told as ${type}`, () => {
+      const { on, take } = working(() => Effect.fail(new EgressFailed({ reason: "too large", status })))
+      return on(Effect.gen(function*() {
+        yield* append("/s", configure("a", { types: ["ping"] }), ping(1), ping(2))
+        const [event] = yield* arrived("/s", type)
+        assert.deepInclude(plain(event?.payload), { slug: "a", offset: 3 })
+        if (status === 200) assert.deepStrictEqual((yield* take(2)).map(offsetsOf), [[3], [4]])
+      }))
+    })
+  }
 
   it.effect("is passed over where that is configured", () => {
     const { offsets, on } = working((pushed) =>

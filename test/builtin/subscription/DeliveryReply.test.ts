@@ -22,10 +22,12 @@ const malformed: ReadonlyArray<readonly [what: string, append: unknown, says: Re
   ["null", null, /does not fit/],
   ["no type", [{ payload: 1 }], /type/],
   ["an empty type", [{ type: "" }], /empty/],
+  ["a misspelt field", [{ type: "a" }, { typ: "a" }], /event 1: `typ` is not one of .* Did you mean `type`/],
   ["another field", [{ type: "a", data: 1 }], /data/],
   ["an offset", [{ type: "a", offset: 3 }], /offset/],
   ["no path", [{ type: "a", streamPath: "x" }], /starts with/],
   ["too many", Array.from({ length: 1_001 }, () => ({ type: "a" })), /1000/],
+  ["what only arrives", [{ type: "webhook/received" }], /event 0: only what arrives/],
   ["a reserved type", [{ type: "a" }, { type: "stream/typo" }], /event 1: .*reserved/],
   ["what only the server says", [{ type: "schedule/fired", payload: {} }], /Only the server/],
   [
@@ -42,6 +44,15 @@ for (const [what, append, says] of malformed) {
     if (reply._tag === "Malformed") assert.match(reply.reason, says)
   })
 }
+
+it("does not look at each of too many, and shows little of what is wrong", () => {
+  const texts = [`[${"0,".repeat(510_000)}0]`, `[{"type":"x","${"k".repeat(500_000)}":1}]`]
+  for (const text of texts) {
+    const reply = read(`{"append":${text}}`)
+    if (reply._tag !== "Malformed") assert.fail(reply._tag)
+    assert.isBelow(reply.reason.length, 300)
+  }
+})
 
 it("refuses what is nested too deeply, and numbers that are none", () => {
   const deep = `${"[".repeat(600)}${"]".repeat(600)}`

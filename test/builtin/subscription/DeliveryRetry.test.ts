@@ -88,6 +88,32 @@ describe("next", () => {
     assert.strictEqual(paused(0), 500)
   })
 
+  it("does not count the days while it was off, unless it was tried often enough", () => {
+    const since = now - 30 * day
+    const late = (attempts: number, backoff?: string) =>
+      DeliveryRetry.next(backoff === undefined ? undefined : { backoff }, {
+        attempts,
+        since,
+        nextAt: since,
+        error: ""
+      }, broken, now, 0)
+    const second = late(1)
+    assert.strictEqual(second._tag, "Again")
+    assert.isAbove(second.tried.nextAt, now)
+    assert.strictEqual(late(8)._tag, "Again")
+    assert.strictEqual(late(9)._tag, "Park")
+    // Three days hold three of these.
+    assert.strictEqual(late(1, "1 day")._tag, "Again")
+    assert.strictEqual(late(2, "1 day")._tag, "Park")
+  })
+
+  it("never pauses longer than a pause may be, whatever became of the clock", () => {
+    const until = (nextAt: number, onFailure?: DeliveryRetry.OnFailure) =>
+      DeliveryRetry.pauseUntil(onFailure, { attempts: 1, since: now, nextAt, error: "" }, now)
+    assert.deepStrictEqual([until(now + 5), until(now - 5), until(now + 900 * day)], [5, 0, day])
+    assert.strictEqual(until(now + 900 * day, { backoff: "60 days" }), 60 * day)
+  })
+
   it("parks at once what is refused, whatever is configured", () => {
     const refused = { _tag: "Refused" as const, error: "no" }
     const next = DeliveryRetry.next(skipping({ attempts: 9 }), undefined, refused, now, 0)

@@ -52,6 +52,27 @@ it.effect("a page with more behind it is read once by all who ask for it, and fo
     assert.strictEqual(begun.length, 2)
   }).pipe(Effect.scoped, Effect.provide(memory)))
 
+it.effect("pages are kept up to so many characters in all, the newest first", () =>
+  Effect.gen(function*() {
+    const store = yield* EventStore
+    const line = "x".repeat(1_000_000)
+    const asked: Array<number> = []
+    const shared = yield* FollowReads.share({
+      ...store,
+      read: (_, { after }) =>
+        Effect.sync(() => {
+          asked.push(after)
+          return { lines: [line], last: after + 1, head: 100, life: 1n }
+        })
+    }, yield* Growth)
+    for (let after = 0; after < 20; after++) yield* shared.read(path, { after })
+    yield* shared.read(path, { after: 19 })
+    yield* shared.read(path, { after: 4 })
+    assert.strictEqual(asked.length, 20)
+    yield* shared.read(path, { after: 3 })
+    assert.strictEqual(asked.length, 21)
+  }).pipe(Effect.scoped, Effect.provide(memory)))
+
 it.effect("the end of a stream is not what it was before somebody asked", () =>
   Effect.gen(function*() {
     const { append, begun, go, reading } = yield* slow(3)

@@ -1,10 +1,12 @@
 /** What a stream's subscriptions come to: who is pushed to, from where on, and who waits for a person. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { maxSubscriptions, Subscription } from "../../../src/builtin/subscription/Subscription.ts"
-import type { Delivery } from "../../../src/builtin/subscription/Subscription.ts"
+import { maxConfigured, maxSubscriptions, Subscription } from "../../../src/builtin/subscription/Subscription.ts"
+import type { Assignment } from "../../../src/builtin/subscription/Subscription.ts"
 import type { Given } from "../../../src/testing/Scenario.ts"
 import * as Scenario from "../../../src/testing/Scenario.ts"
+import * as Control from "../../../src/domain/ControlEvent.ts"
+import * as EventText from "../../../src/domain/EventText.ts"
 import { Offset } from "../../../src/domain/Event.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
 import { TestHost } from "../../../src/testing/TestHost.ts"
@@ -38,10 +40,10 @@ const retrying = (offset: number, turn: number): Given => ({
 const resumed = (more: object = {}): Given => ({ type: "subscription/resumed", payload: { slug: "a", ...more } })
 const other: Given = { type: "ping" }
 
-const delivering = (delivery: Partial<Delivery> = {}) => ({
+const delivering = (assignment: Partial<Assignment> = {}) => ({
   kind: "deliver" as const,
   key: "a",
-  input: { configuration: { url }, since: 2, turn: 2, jump: { generation: 2, to: "end" as const }, ...delivery }
+  input: { configuration: { url }, since: 2, turn: 2, jump: { generation: 2, to: "end" as const }, ...assignment }
 })
 
 describe("configuring", () => {
@@ -117,17 +119,57 @@ describe("configuring", () => {
       }))
 })
 
-it.effect("one beyond the bound is told, and only that one", () => {
+it("a URL holds no user and no password", () => {
+  const judge = (url: string) =>
+    Control.judge(EventText.propose({ type: "subscription/configured", payload: { slug: "a", url } }))?.reason
+  assert.strictEqual(judge("https://receiver.test/a@b"), undefined)
+  for (const user of ["user", "user:secret", ":secret"]) {
+    assert.include(judge(`https://${user}@receiver.test/`), "no user and no password")
+  }
+})
+
+describe("what comes to nothing is told", () => {
   const { layer } = receivers()
   const watched = Scenario.make(Subscription, subscriptions(layer))
-  const full = watched.given(...Array.from({ length: maxSubscriptions }, (_, n) => configured({}, `s${n}`)))
-  return Effect.gen(function*() {
-    const { emitted } = yield* full.when(configured({}, "more"))
-    assert.deepStrictEqual(emitted.map(({ payload, type }) => [type, JSON.parse(JSON.stringify(payload)).slug]), [
-      ["stream/error-occurred", "more"]
-    ])
-    yield* full.when(configured({ batch: 2 }, "s1")).then({ emitted: [] })
-  }).pipe(Effect.provide(TestHost.layerOver().pipe(Layer.provideMerge(TestHost.layerLog()))))
+  const messages = (emitted: ReadonlyArray<{ readonly type: string; readonly payload: unknown }>) =>
+    emitted.map(({ payload, type }) => `${type} ${JSON.stringify(payload)}`)
+  const provided = Effect.provide(TestHost.layerOver().pipe(Layer.provideMerge(TestHost.layerLog())))
+
+  it.effect("one beyond the bound, and only that one", () => {
+    const full = watched.given(...Array.from({ length: maxSubscriptions }, (_, n) => configured({}, `s${n}`)))
+    return Effect.gen(function*() {
+      const [message, ...others] = messages((yield* full.when(configured({}, "more"))).emitted)
+      assert.match(message ?? "", /^stream\/error-occurred .*at most 1000 subscriptions.*"slug":"more"/)
+      assert.deepStrictEqual(others, [])
+      yield* full.when(configured({ batch: 2 }, "s1")).then({ emitted: [] })
+    }).pipe(provided)
+  })
+
+  it.effect("one that makes the configurations too large, but not one that makes them smaller", () => {
+    const large = { transform: `"${"x".repeat(8_000)}"` }
+    const many = Math.floor(maxConfigured / 8_100)
+    const full = watched.given(...Array.from({ length: many }, (_, n) => configured(large, `s${n}`)), configured())
+    return Effect.gen(function*() {
+      const added = yield* full.given(configured(large, "b")).when(configured(large, "more"))
+      assert.match(messages(added.emitted)[0] ?? "", /at most 1048576 characters/)
+      assert.isUndefined(added.state.subscriptions["more"])
+      const changed = yield* full.given(configured(large, "b")).when(configured(large))
+      assert.match(messages(changed.emitted)[0] ?? "", /at most 1048576 characters/)
+      assert.deepStrictEqual(changed.state.subscriptions["a"]?.assignment.configuration, { url })
+      const smaller = yield* full.when(configured({ batch: 2 }, "s1"))
+      assert.deepStrictEqual(smaller.emitted, [])
+      assert.deepStrictEqual(smaller.state.subscriptions["s1"]?.assignment.configuration, { url, batch: 2 })
+    }).pipe(provided)
+  })
+
+  it.effect("a removal or resumption of what is not there", () =>
+    Effect.gen(function*() {
+      for (const type of ["subscription/removed", "subscription/resumed"]) {
+        const { emitted } = yield* watched.given(configured()).when({ type, payload: { slug: "A" } })
+        assert.match(messages(emitted)[0] ?? "", /There is no subscription .{3,5} on this stream. Did you mean .{2}a/)
+        yield* watched.given(configured()).when({ type, payload: { slug: "a" } }).then({ emitted: [] })
+      }
+    }).pipe(provided))
 })
 
 describe("what its fiber tells", () => {
