@@ -1,12 +1,12 @@
 import { defineConfig } from "vitest/config"
 
-// Two forks: most of the suites share the machine with a Postgres of their own, and CI has two cores.
+// Three forks on the two cores of CI: the suites that kill and restart a service wait for most of their time.
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
-    maxWorkers: 2
+    maxWorkers: 3
   }
 })

@@ -225,7 +225,8 @@ export const consumed: ReadonlySet<string> = new Set([
 ])
 
 /** Whether a processor may append events of a type in the server's name. */
-export const speaksFor = (processor: string, type: string): boolean => all.get(type)?.processors?.includes(processor) === true
+export const speaksFor = (processor: string, type: string): boolean =>
+  all.get(type)?.processors?.includes(processor) === true
 
 /** Nothing but control events may have a type under one of these. */
 const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor)\//
@@ -285,8 +286,19 @@ const decodeScheduled = Schema.decodeUnknownResult(Schema.fromJsonString(Schedul
 const judgeScheduled = (payload: EventText.JsonText, example: Schema.Json): InvalidEvent | undefined => {
   const decoded = decodeScheduled(payload)
   if (Result.isFailure(decoded)) return undefined
-  const wrong = judge(EventText.propose(decoded.success.append.event))
+  const { event } = decoded.success.append
+  const field = "payload.append.event"
+  // Judging each level of many costs the square of their size.
+  if (event.type === Schedule.ScheduleConfigured.type && event.payload !== undefined && isNested(event.payload)) {
+    return new InvalidEvent({ field, reason: "A schedule may configure one that configures none", example })
+  }
+  const wrong = judge(EventText.propose(event))
   return wrong === undefined
     ? undefined
-    : new InvalidEvent({ field: "payload.append.event", reason: `The event to append: ${wrong.reason}`, example })
+    : new InvalidEvent({ field, reason: `The event to append: ${wrong.reason}`, example })
 }
+
+const Nested = Schema.Struct({
+  append: Schema.Struct({ event: Schema.Struct({ type: Schema.Literal(Schedule.ScheduleConfigured.type) }) })
+})
+const isNested = Schema.is(Nested)

@@ -11,6 +11,7 @@ import { PayloadTooLarge } from "../domain/StreamError.ts"
 import type { InvalidEvent, InvalidPath } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { AppendRequest } from "../log/EventStore.ts"
+import type { Answered } from "./Hooks.ts"
 
 /** Who emits, and what it answers. */
 export interface Origin {
@@ -22,7 +23,7 @@ export interface Origin {
 }
 
 /** A processor that answers an event. */
-export const originOf = (processor: string, { cause, offset, streamPath: path }: Event): Origin => ({
+export const originOf = (processor: string, { cause, offset, streamPath: path }: Answered): Origin => ({
   processor,
   path,
   offset,

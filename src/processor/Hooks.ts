@@ -21,13 +21,16 @@ export interface Hook<State, Emits extends EventType.Any> {
   ) => Effect.Effect<void, InvalidPath>
 }
 
+/** As much of an event as answering it takes. */
+export type Answered = Pick<Event, "streamPath" | "offset" | "cause">
+
 /** What goes with anything that a fiber appends. */
 export interface FiberCommitOptions {
   /**
    * The event that is answered, which becomes the cause; without it that is the one at which the state first asked for
    * the fiber. A processor elsewhere answers events of its own stream only.
    */
-  readonly answering?: Event | undefined
+  readonly answering?: Answered | undefined
   /** Moves the fiber's cursor in the same transaction. */
   readonly cursor?: Schema.Json | undefined
 }
@@ -46,7 +49,7 @@ export interface Addressed<Emits extends EventType.Any> {
   readonly event: EventType.Made<Emits["type"]>
   readonly streamPath?: string | undefined
   /** The event that this one answers, where they do not all answer the same. */
-  readonly answering?: Event | undefined
+  readonly answering?: Answered | undefined
   /** As `append` has it. */
   readonly byServer?: boolean | undefined
 }

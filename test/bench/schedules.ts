@@ -13,12 +13,13 @@ import * as PostgresCluster from "./PostgresCluster.ts"
 import * as Report from "./Report.ts"
 import * as Server from "./Server.ts"
 
-const names = ["fire", "kill", "idle"] as const
+const names = ["fire", "kill", "idle", "single"] as const
 
 const usage = `node test/bench/schedules.ts [options]
   --rounds N      rounds of each measurement of lateness, 1 to 20 (3)
   --schedules N   schedules that are due at once, on 100 streams (1000)
   --pending N     schedules that are pending (10000)
+  --single N      schedules that are configured one by one, with a payload of 1 KB each (2000)
   --settle N      seconds until what is pending is measured (20)
   --only NAME,... of ${names.join(", ")}`
 
@@ -33,6 +34,11 @@ const idleBar = 0.01
 const idleSeconds = 10
 /** Requests at a time, and events of one. */
 const requestsAtOnce = 32
+/** The same of schedules that are configured one by one. */
+const singlesAtOnce = 8
+/** What they append has so many characters; and how much longer they may take than plain events of that size. */
+const singleSize = 1_000
+const singleBar = 3
 const batch = 1_000
 /** How long the last may take until the measurement is given up, in milliseconds. */
 const patience = 60_000
@@ -46,7 +52,7 @@ interface Recorded {
 const readArguments = () => {
   const text = { type: "string" } as const
   const options = {
-    rounds: text, schedules: text, pending: text, settle: text, only: text, help: { type: "boolean" }
+    rounds: text, schedules: text, pending: text, single: text, settle: text, only: text, help: { type: "boolean" }
   } as const
   const { values } = Arguments.read(() => parseArgs({ options }), usage)
   const count = (name: string, text: string | undefined, otherwise: number, most: number) =>
@@ -56,6 +62,7 @@ const readArguments = () => {
     rounds: count("rounds", values.rounds, 3, 20),
     schedules: count("schedules", values.schedules, 1_000, 100_000),
     pending: count("pending", values.pending, 10_000, 100_000),
+    single: count("single", values.single, 2_000, 3_000),
     settle: count("settle", values.settle, 20, 600),
     chosen: Arguments.choose({ name: "only", text: values.only }, names, (name) => name, usage)
   }
@@ -71,9 +78,13 @@ const post = async (server: Server.Server, stream: string, events: ReadonlyArray
 }
 
 /** Does something for each of many, some at a time. */
-const forEach = async <A>(all: ReadonlyArray<A>, action: (each: A) => Promise<void>): Promise<void> => {
+const forEach = async <A>(
+  all: ReadonlyArray<A>,
+  action: (each: A) => Promise<void>,
+  atOnce = requestsAtOnce
+): Promise<void> => {
   const left = [...all]
-  await Promise.all(Array.from({ length: requestsAtOnce }, async () => {
+  await Promise.all(Array.from({ length: atOnce }, async () => {
     for (let each = left.shift(); each !== undefined; each = left.shift()) await action(each)
   }))
 }
@@ -140,7 +151,7 @@ const rows: Array<ReadonlyArray<string>> = [["measurement", "unit", "found", "ba
 const verdict = (isMet: boolean): string => isMet ? "met" : "not met"
 
 await Child.main(async () => {
-  const { chosen, help, pending, rounds, schedules, settle } = readArguments()
+  const { chosen, help, pending, rounds, schedules, settle, single } = readArguments()
   if (help) return console.log(usage)
   const postgres = await PostgresCluster.start()
   let databases = 0
@@ -225,8 +236,47 @@ await Child.main(async () => {
     await measure(`${pending} pending on ${pending} streams`, pending)
   }
 
+  /** One request each, as many clients do, beside one that appends to another stream. */
+  const measureSingle = async () => {
+    const server = await Server.product(folder(), await database())
+    const payload = { text: "x".repeat(singleSize) }
+    const unlimited = { type: "stream/circuit-breaker-configured", payload: { enabled: false } }
+    const measure = async (stream: string, event: (i: number) => object) => {
+      await post(server, stream, [unlimited])
+      const latencies: Array<number> = []
+      let isDone = false
+      const neighbour = (async () => {
+        while (!isDone) {
+          const began = performance.now()
+          await post(server, "/single/neighbour", [unlimited])
+          latencies.push(performance.now() - began)
+          await delay(20)
+        }
+      })()
+      const began = performance.now()
+      const all = Array.from({ length: single }, (_, i) => i)
+      await forEach(all, (i) => post(server, stream, [event(i)]), singlesAtOnce)
+      const seconds = (performance.now() - began) / 1_000
+      isDone = true
+      await neighbour
+      console.log(`${stream}: ${single} in ${Report.number(seconds)} s; a neighbour's append takes ` +
+        `${Report.number(Report.median(latencies))} ms, at most ${Report.number(Math.max(...latencies))} ms`)
+      return seconds
+    }
+    const plain = await measure("/single/plain", () => ({ type: "rang", payload }))
+    const configuring = await measure("/single/schedules", (i) => ({
+      type: "schedule/configured",
+      payload: { slug: `s${i}`, schedule: { after: "1 hour" }, append: { event: { type: "rang", payload } } }
+    }))
+    await server.stop()
+    rows.push([
+      `${single} configured one by one on one stream, to as many plain events`, "× the time",
+      Report.number(configuring / plain), `≤ ${singleBar}`, verdict(configuring <= singleBar * plain)
+    ])
+  }
+
   try {
-    for (const name of chosen) await { fire, kill, idle }[name]()
+    for (const name of chosen) await { fire, kill, idle, single: measureSingle }[name]()
   } finally {
     console.log(`\n${Report.table(rows)}`)
   }

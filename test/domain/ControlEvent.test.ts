@@ -139,6 +139,10 @@ describe("ControlEvent", () => {
     const forged = judge("schedule/configured", scheduled({ after: 1 }, { type: "schedule/fired" }))
     assert.strictEqual(forged?.field, "payload.append.event")
     assert.include(forged?.reason, "Only the server")
+    const one = { type: "schedule/configured", payload: scheduled({ after: 1 }) }
+    assert.strictEqual(judge("schedule/configured", scheduled({ after: 1 }, one)), undefined)
+    const two = { type: "schedule/configured", payload: scheduled({ after: 1 }, one) }
+    assert.include(judge("schedule/configured", scheduled({ after: 1 }, two))?.reason, "configures none")
     const nested = judge("schedule/configured", scheduled({ after: 1 }, { type: "stream/paused", payload: { why: "" } }))
     assert.include(nested?.reason, "why")
   })

@@ -3,17 +3,17 @@
  * so that whoever is killed, and whoever tries again, each is there once. Known limit: where a client took the key of a
  * word, the word has another one, and is there once as far as the fiber knows the newest state.
  */
-import { DateTime, Effect, Option, Result, Schedule, Schema } from "effect"
-import type { Event } from "../../domain/Event.ts"
+import { Effect, Option, Result, Schema } from "effect"
 import { Offset } from "../../domain/Event.ts"
 import * as EventText from "../../domain/EventText.ts"
 import type * as EventTypes from "../../domain/EventType.ts"
 import { EventType } from "../../domain/EventType.ts"
-import { processor, ScheduleConfigured, ScheduleFired } from "../../domain/Schedule.ts"
+import { processor, ScheduleFired } from "../../domain/Schedule.ts"
 import * as Sha256 from "../../domain/Sha256.ts"
 import { StreamPath } from "../../domain/StreamPath.ts"
 import type { EventStore } from "../../log/EventStore.ts"
-import type { Addressed, Fiber } from "../../processor/Hooks.ts"
+import * as Outage from "../../log/Outage.ts"
+import type { Addressed, Answered, Fiber } from "../../processor/Hooks.ts"
 import * as DueTime from "./DueTime.ts"
 import type { ScheduleClock } from "./ScheduleClock.ts"
 import type { Entry } from "./ScheduleEntry.ts"
@@ -34,8 +34,6 @@ const maxError = 2_048
 /** Bounds of what one commit records of a schedule, in due times and in bytes. */
 const maxSteps = 64
 const maxSize = 1_048_576
-/** Pauses between tries while the log is away. */
-const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
 /** How it stands: everything is told of, or a stream that is paused keeps it from that. */
 export type Outcome = "told" | "paused"
@@ -96,7 +94,7 @@ export const record = Effect.fnUntraced(function*(
 /** Whether an event is a word on that due time, if with other words: anyone may choose its key, but not its cause. */
 const isTold = (store: EventStore["Service"], source: StreamPath, entry: Entry, step: Step, offset: number) =>
   Effect.map(
-    Effect.orDie(Effect.retry(store.read(source, { after: offset - 1, before: offset + 1 }), whileAway)),
+    Effect.orDie(Effect.retry(store.read(source, { after: offset - 1, before: offset + 1 }), Outage.pauses)),
     ({ lines }) =>
       lines.map(EventText.decode).some((event) => {
         const { cause } = event
@@ -152,14 +150,7 @@ const appendsOf = (
 }
 
 /** The event that is answered, as far as a cause needs it: so that each firing leads back to its configuration. */
-const configurationOf = ({ configured, configuredAt, hops }: Entry, streamPath: StreamPath): Event => {
+const configurationOf = ({ configured, hops }: Entry, streamPath: StreamPath): Answered => {
   const offset = Offset.make(configured)
-  return {
-    type: ScheduleConfigured.type,
-    payload: {},
-    streamPath,
-    offset,
-    createdAt: DateTime.makeUnsafe(configuredAt),
-    cause: { streamPath, offset, hops }
-  }
+  return { streamPath, offset, cause: { streamPath, offset, hops } }
 }

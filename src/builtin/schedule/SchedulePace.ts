@@ -3,10 +3,11 @@
  * pauses nothing and leaves room for others. Known limits: this is of one server and forgotten by a restart, and the
  * breaker of streams that configure none is taken to be the one that servers have by default.
  */
-import { Clock, Effect, Option, Schedule } from "effect"
+import { Clock, Effect, Option } from "effect"
 import type { StreamPath } from "../../domain/StreamPath.ts"
 import * as TokenBucket from "../../domain/TokenBucket.ts"
 import { Directory } from "../../log/Directory.ts"
+import * as Outage from "../../log/Outage.ts"
 
 /** Half of what streams take that configure no breaker: 100 events at once, and 100 a second. */
 const usual: TokenBucket.Limit = { capacity: 50, refillPerSecond: 50 }
@@ -14,9 +15,6 @@ const usual: TokenBucket.Limit = { capacity: 50, refillPerSecond: 50 }
 const maxCounts = 1_000
 /** What a stream configured is asked for again after so long, in milliseconds. */
 const askAgain = 1_000
-/** Pauses between tries while the log is away. */
-const whileAway = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
-
 export interface SchedulePace {
   /** How many events may go to a stream now: none, or some at once rather than each by itself. */
   readonly room: (target: StreamPath) => Effect.Effect<number>
@@ -41,7 +39,7 @@ export const make: Effect.Effect<SchedulePace, never, Directory> = Effect.map(Di
   const counts = new Map<StreamPath, Count>()
 
   const limitOf = (target: StreamPath) =>
-    Effect.map(Effect.retry(describe(target), whileAway), (head) => {
+    Effect.map(Effect.retry(describe(target), Outage.pauses), (head) => {
       const breaker = Option.isSome(head) ? head.value.core.breaker : "default"
       if (breaker === "off") return undefined
       return breaker === "default" ? usual : half(breaker)
