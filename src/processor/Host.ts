@@ -102,11 +102,13 @@ export class Host {
     const { deleted, head, path, types } = grown
     this.someGrown.openUnsafe()
     if (deleted) this.parked.delete(path)
-    if (deleted || !this.isMeant(path)) return
+    // Nearly all that grows is of no concern to a processor: what costs least to know is asked first.
+    const isChanged = types !== undefined && Instance.mayResume(types)
+    const isOfConcern = this.concerns(grown)
+    if (deleted || !isChanged && !isOfConcern || !this.isMeant(path)) return
     // What a person changed is undone: it is looked for, since only instances that there are can be meant.
-    if (types !== undefined && Instance.mayResume(types)) this.someChanged.openUnsafe()
-    if (!this.concerns(grown) || this.parked.has(path) && !Instance.mayResume(types)) return
-    this.name(path, head)
+    if (isChanged) this.someChanged.openUnsafe()
+    if (isOfConcern && (isChanged || types === undefined || !this.parked.has(path))) this.name(path, head)
   }
 
   private concerns({ isCommon = false, types }: Grown): boolean {
