@@ -37,7 +37,7 @@ export class EgressRefused extends Data.TaggedError("EgressRefused")<{ readonly 
 /** No complete answer: no connection, reset, timeout, too large. Trying again may help; it may have been received. */
 export class EgressFailed extends Data.TaggedError("EgressFailed")<{
   readonly reason: string
-  /** Of the answer that had begun, where that says something: a success that broke off is none. */
+  /** Of the answer that had begun, where that says something: a success that is not complete is none. */
   readonly status?: number | undefined
 }> {
   override get message() {

@@ -147,7 +147,7 @@ export const begin = (
           over = true
           ended({ _tag: "answered", response: { status: statusCode, headers, body: bytes } })
         },
-        failed: (reason) => fail({ _tag: "failed", reason, status }, new Error(reason)),
+        failed: (reason) => fail({ _tag: "failed", reason, status: brokenOff(status) }, new Error(reason)),
         crowded: () => fail({ _tag: "failed", reason: crowded, status: undefined }, new Error(crowded)),
         pause: () => controller.pause(),
         resume: () => controller.resume()
@@ -173,6 +173,6 @@ export const begin = (
   }
 }
 
-/** What the status of an answer that broke off says: of a success nothing, since what is missing of it may matter. */
+/** What the status of an answer says that is not complete: of a success nothing, since what is missing may matter. */
 const brokenOff = (status: number | undefined): number | undefined =>
   status !== undefined && status >= 200 && status < 300 ? undefined : status

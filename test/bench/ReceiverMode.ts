@@ -21,6 +21,9 @@ export const bad = [
 
 export type Mode = typeof bad[number] | "healthy"
 
+/** Whether its answer is a success, and complete. */
+export const takes = (mode: Mode): boolean => mode === "healthy" || mode === "vanish"
+
 /** How late `late` answers, and how often `slow-headers` sends another header, in milliseconds. */
 const lateMillis = 60_000
 const slowMillis = 500

@@ -6,7 +6,7 @@
 import * as http from "node:http"
 import type { Arrival, Asked } from "./Receiver.ts"
 import type { Mode } from "./ReceiverMode.ts"
-import { answer, bad, vanishing } from "./ReceiverMode.ts"
+import { answer, bad, vanishing, takes } from "./ReceiverMode.ts"
 import { listen } from "./ReceiverPort.ts"
 
 interface Receiver {
@@ -39,7 +39,7 @@ const open = async (mode: Mode): Promise<Receiver> => {
       const at = now()
       const { mode } = receiver
       answer(mode, request, response, `http://127.0.0.1:${receivers.get("trap")?.port ?? 9}/`)
-      if (mode !== "healthy" && mode !== "vanish") {
+      if (!takes(mode)) {
         receiver.refused += 1
         return
       }

@@ -96,12 +96,10 @@ export class Requests {
 
 const refused = (error: string): Sent => ({ answer: { _tag: "Refused", error }, body: nothing })
 
-/** No complete answer; where its status is known, which it is not of a success that broke off, that says enough. */
+/** No complete answer: a success without its end is none, and would be pushed to again at once; a 410 says enough. */
 const unread = (reason: string, status: number | undefined): Sent => {
   const answer = status === undefined ? undefined : DeliveryRetry.judge(status, {}, 0)
-  return answer === undefined || answer._tag === "Failed"
-    ? { answer: { _tag: "Failed", error: reason }, body: nothing }
-    : { answer, body: reason }
+  return { answer: answer?._tag === "Refused" ? answer : { _tag: "Failed", error: reason }, body: nothing }
 }
 
 /** The keys that sign, or what is wrong with them: nothing is sent without its signature. */
