@@ -61,7 +61,7 @@ export const routes = Layer.mergeAll(
   Docs.layer,
   PrometheusMetrics.layerHttp({ path: "/metrics" }),
   Routing.layer
-).pipe(Layer.provide(Heartbeat.layer), Layer.provide(Secrets.layer))
+).pipe(Layer.provide(Heartbeat.layer))
 
 /** The log records it and says so: over the `PgClient` in scope, the one of `DATABASE_URL`, or a Postgres of its own. */
 const Log = Layer.unwrap(Effect.map(ServiceConfig, ({ circuitBreaker: breaker }) =>
@@ -87,7 +87,6 @@ const BuiltIn = Layer.unwrap(Effect.map(ServiceConfig, ({ allowEgress: allow }) 
     SubscriptionHooks.layer
   ).pipe(
     Layer.provide(Jsonata.layer),
-    Layer.provide(Secrets.layer),
     Layer.provide(Egress.layer({ allow }))
   )))
 
@@ -118,7 +117,7 @@ const Http = Layer.unwrap(Effect.gen(function*() {
       { host: settings.host, port: settings.port, gracefulShutdownTimeout }
     ))
   )
-})).pipe(Layer.provide(Secrets.layer))
+}))
 
 /** Traces, metrics and logs go where `OTEL_EXPORTER_OTLP_ENDPOINT` says. */
 const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) =>
@@ -129,6 +128,7 @@ const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) 
     )))
 
 const headless = BuiltIn.pipe(
+  Layer.provideMerge(Secrets.layer),
   Layer.provideMerge(Processing),
   Layer.provideMerge(Log),
   Layer.provide(Observability),

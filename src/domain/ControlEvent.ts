@@ -1,28 +1,17 @@
-/**
- * The events that configure streams, and the prefixes reserved for them. A control event that does not
- * fit its schema is refused, so that a typo is never silence.
- */
-import { Result, Schema } from "effect"
+/** The events that configure streams and tell of them, and the prefixes reserved for them. */
+import { Schema } from "effect"
 import type { Control } from "./Control.ts"
 import * as DurationText from "./DurationText.ts"
 import { Offset } from "./Event.ts"
 import { EventType } from "./EventType.ts"
-import * as EventText from "./EventText.ts"
-import type { Proposed } from "./EventText.ts"
-import { nearest } from "./Nearest.ts"
 import * as Schedule from "./Schedule.ts"
-import { InvalidEvent } from "./StreamError.ts"
 import { StreamPath } from "./StreamPath.ts"
 import * as Subscription from "./Subscription.ts"
 import * as Transformer from "./Transformer.ts"
 import * as Verification from "./Verification.ts"
 
-/**
- * Bounds of what a stream keeps beside its head, in characters: it is written with every append, and held for each
- * stream in use.
- */
+/** Bound of a reason, in characters: a stream keeps it beside its head, where it is written with every append. */
 const maxReason = 1_024
-const maxMetadata = 16_384
 
 const Reason = Schema.Struct({
   reason: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isMaxLength(maxReason)))),
@@ -233,72 +222,3 @@ const reserved = /^(?:stream|webhook|schedule|subscription|transformer|processor
 
 /** Whether a type is the system's own. */
 export const isReserved = (type: string): boolean => reserved.test(type)
-
-/** Made once: a decoder costs more to make than to use. */
-const decoders = new Map(
-  [...all].map(([type, { eventType }]) => [type, Schema.decodeUnknownResult(Schema.toCodecJson(eventType.payload))])
-)
-
-const strictly = { onExcessProperty: "error" } as const
-
-/** Why a client may not append this event, or `undefined`. Types that are not reserved are anyone's. */
-export const judge = (event: Proposed): InvalidEvent | undefined => {
-  if (!isReserved(event.type)) return undefined
-  const control = all.get(event.type)
-  if (control === undefined) {
-    const meant = nearest(event.type, [...all.keys()])
-    return new InvalidEvent({
-      field: "type",
-      reason: `${JSON.stringify(event.type)} is not known, and its prefix is reserved. Did you mean ${meant}?`
-    })
-  }
-  const example = { type: event.type, payload: control.example }
-  if (control.appendedBy === "server") {
-    return new InvalidEvent({ field: "type", reason: `Only the server appends ${event.type}` })
-  }
-  const payload: unknown = JSON.parse(event.payload)
-  // Where a schema is closed a field that it does not have is refused: a misspelt one would be silence.
-  const decoded = decoders.get(event.type)?.(payload, strictly)
-  if (decoded !== undefined && Result.isFailure(decoded)) {
-    return new InvalidEvent({
-      field: "payload",
-      reason: `The payload of ${event.type} does not fit: ${decoded.failure.message.replaceAll(/\s+/g, " ")}`,
-      example
-    })
-  }
-  if (event.type === MetadataUpdated.type && event.payload.length > maxMetadata) {
-    return new InvalidEvent({
-      field: "payload.metadata",
-      reason: `The metadata of a stream has at most ${maxMetadata} characters: keep more in events`,
-      example
-    })
-  }
-  if (event.type === Schedule.ScheduleConfigured.type) return judgeScheduled(event.payload, example)
-  const tellsWho = event.type === Paused.type || event.type === Resumed.type
-  return tellsWho && typeof payload === "object" && payload !== null && "by" in payload
-    ? new InvalidEvent({ field: "payload.by", reason: "Only the server says who did it", example })
-    : undefined
-}
-
-const decodeScheduled = Schema.decodeUnknownResult(Schema.fromJsonString(Schedule.ScheduleConfigured.payload))
-
-/** What a schedule appends is judged when it is configured, rather than each time that it is due. */
-const judgeScheduled = (payload: EventText.JsonText, example: Schema.Json): InvalidEvent | undefined => {
-  const decoded = decodeScheduled(payload)
-  if (Result.isFailure(decoded)) return undefined
-  const { event } = decoded.success.append
-  const field = "payload.append.event"
-  // Judging each level of many costs the square of their size.
-  if (event.type === Schedule.ScheduleConfigured.type && event.payload !== undefined && isNested(event.payload)) {
-    return new InvalidEvent({ field, reason: "A schedule may configure one that configures none", example })
-  }
-  const wrong = judge(EventText.propose(event))
-  return wrong === undefined
-    ? undefined
-    : new InvalidEvent({ field, reason: `The event to append: ${wrong.reason}`, example })
-}
-
-const Nested = Schema.Struct({
-  append: Schema.Struct({ event: Schema.Struct({ type: Schema.Literal(Schedule.ScheduleConfigured.type) }) })
-})
-const isNested = Schema.is(Nested)

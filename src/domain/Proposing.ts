@@ -1,6 +1,6 @@
 /** What code wants to append, judged as what comes over HTTP is. */
 import { Effect, Result, Schema } from "effect"
-import * as Control from "./ControlEvent.ts"
+import { judge } from "./Judgement.ts"
 import { EventInput } from "./Event.ts"
 import * as EventText from "./EventText.ts"
 import { InvalidEvent, InvalidPath } from "./StreamError.ts"
@@ -21,6 +21,6 @@ export const propose = (input: EventInput): Effect.Effect<EventText.Proposed, In
     return Effect.fail(new InvalidEvent({ reason: decoded.failure.message.replaceAll(/\s+/g, " ") }))
   }
   const proposed = EventText.propose(decoded.success)
-  const wrong = Control.judge(proposed)
+  const wrong = judge(proposed)
   return wrong === undefined ? Effect.succeed(proposed) : Effect.fail(wrong)
 }

@@ -44,6 +44,7 @@ export const make = (path: string): (name: string) => ReadonlyArray<LookupAddres
         seen = found
       }
     } catch {
+      // There is none, or it may not be read: then the name servers are all there is, as for the system itself.
       hosts = new Map()
       seen = ""
     }

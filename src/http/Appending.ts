@@ -5,6 +5,7 @@
 import { Result } from "effect"
 import type { IncomingMessage } from "node:http"
 import * as Control from "../domain/ControlEvent.ts"
+import * as Judgement from "../domain/Judgement.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import { InvalidEvent, InvalidPath, Unauthorized } from "../domain/StreamError.ts"
 import type { Appended, AppendRequest } from "../log/EventStore.ts"
@@ -81,7 +82,7 @@ const judge = (
   // What the server made of a body that is no event is not a client's claim.
   for (let i = 0; made !== true && i < events.length; i++) {
     const event = events[i]
-    const wrong = event === undefined ? undefined : Control.judge(event)
+    const wrong = event === undefined ? undefined : Judgement.judge(event)
     if (wrong !== undefined) return Result.fail(batch ? wrong.at(i) : wrong)
     if (event?.type === Received.type) isClaim = true
   }

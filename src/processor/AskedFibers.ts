@@ -3,9 +3,7 @@
  * ends while a hook is under way has ended for the state before that hook's event too, which is what is written.
  */
 import { Cause, Effect, Exit } from "effect"
-import * as Control from "../domain/ControlEvent.ts"
 import type { Event } from "../domain/Event.ts"
-import { Offset } from "../domain/Event.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { AppendRequest } from "../log/EventStore.ts"
@@ -98,9 +96,7 @@ export class AskedFibers {
 
   private parked({ hops, key, kind, since }: FiberRecords.FiberRecord, error: string): AppendRequest {
     const { path, processor } = this.options
-    const origin = { processor: processor.name, path, offset: since, hops }
-    const told = { name: processor.name, offset: Offset.make(since), kind, key, error }
-    return Emission.notice(origin, Control.ProcessorParked.make(told))
+    return Emission.parked({ processor: processor.name, path, offset: since, hops }, { kind, key, error })
   }
 }
 

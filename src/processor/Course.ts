@@ -2,11 +2,10 @@
  * The course of an instance through the events of its stream: each is folded, what happens after it runs, and the
  * fibers are kept running that the state calls for.
  */
-import { Clock, Deferred, Effect, Exit, Latch } from "effect"
+import { Clock, Deferred, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import * as Control from "../domain/ControlEvent.ts"
 import type { Event } from "../domain/Event.ts"
-import { Offset } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { Instance as Stored } from "../log/Checkpoints.ts"
@@ -16,6 +15,7 @@ import { AskedFibers, view as viewOf } from "./AskedFibers.ts"
 import * as Emission from "./Emission.ts"
 import { describe } from "./ErrorText.ts"
 import type { Folding, Frozen, Step } from "./Folding.ts"
+import { Idleness } from "./Idleness.ts"
 import type { Beginning, Ended, Options, View } from "./Instance.ts"
 import { changes, typesOf } from "./Instance.ts"
 import type { Rejected, Standing, Unfit } from "./Outbox.ts"
@@ -57,12 +57,8 @@ export class Course {
   private standing: Standing & { readonly state: Frozen }
   private compared = 0n
   private isPaused: boolean
-  /** Whether it waits for its stream, and how many steps of it there were. */
   private isCaughtUp = false
-  private isWaiting = false
-  private steps = 0
-  /** Open where no fiber should run: thousands that wait with one cost nothing. */
-  private readonly withoutFibers = Latch.makeUnsafe(true)
+  private readonly idleness: Idleness
   /** Pauses up to here are known from the stream itself. */
   private readonly pausesAfter: number
 
@@ -110,6 +106,11 @@ export class Course {
         Deferred.doneUnsafe(this.fenced, Exit.fail(error))
       }
     })
+    this.idleness = new Idleness({
+      time: options.idleTime,
+      isBusy: () => this.asked.isBusy,
+      flushed: this.outbox.flushed
+    })
     this.tail = new Tail(store, growth, path, {
       after: begin.offset,
       types: typesOf(processor),
@@ -121,7 +122,12 @@ export class Course {
 
   /** Until it has nothing to do. */
   readonly run: Effect.Effect<Ended, Fenced | Unavailable> = Effect.suspend(() =>
-    Effect.raceAllFirst([this.loop, this.outbox.run, this.idleness, Deferred.await(this.fenced)]).pipe(
+    Effect.raceAllFirst([
+      this.loop,
+      this.outbox.run,
+      Effect.as(this.idleness.comes, "idle" as const),
+      Deferred.await(this.fenced)
+    ]).pipe(
       Effect.catchTags({
         Rejected: ({ reason, unit }) => this.park({ _tag: "Park", offset: unit.offset, error: describe(reason) }),
         Unfit: () => this.reopenStrictly,
@@ -147,7 +153,6 @@ export class Course {
     this.options.status.now = "folding"
     while (true) {
       const step = yield* this.next
-      this.steps += 1
       if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "gone" })
       if (step._tag === "Events") yield* this.take(step.page)
       if (step._tag === "CaughtUp") this.pass(step.offset)
@@ -162,25 +167,9 @@ export class Course {
   })
 
   private readonly next = Effect.suspend(() => {
-    this.isWaiting = this.isCaughtUp
+    this.idleness.wait(this.isCaughtUp)
     this.options.onLook()
-    return Effect.map(this.tail.next, (step) => {
-      this.isWaiting = false
-      return step
-    })
-  })
-
-  /** Ends an instance that waits for its stream and has nothing else to do. */
-  private readonly idleness: Effect.Effect<never, Stop> = Effect.gen({ self: this }, function*() {
-    while (true) {
-      yield* this.withoutFibers.await
-      const { steps } = this
-      yield* Effect.sleep(this.options.idleTime())
-      const isIdle = () => this.isWaiting && this.steps === steps && !this.asked.isBusy
-      if (!isIdle()) continue
-      yield* this.outbox.flushed
-      if (isIdle()) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "idle" })
-    }
+    return Effect.tap(this.tail.next, () => Effect.sync(() => this.idleness.step()))
   })
 
   private readonly catchUp = Effect.suspend(() => {
@@ -295,21 +284,16 @@ export class Course {
     return this.outbox.hasRoom
   }
 
-  private noteBusy(): void {
-    if (this.asked.isBusy) this.withoutFibers.closeUnsafe()
-    else this.withoutFibers.openUnsafe()
-  }
-
   private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
     this.compared = now
-    this.noteBusy()
+    this.idleness.noteBusy()
     return this.asked.compare(this.fibers, this.isPaused)
   })
 
   private ended(name: string, input: EventText.JsonText, exit: Exit.Exit<unknown, unknown>): void {
     const end = this.asked.end(name, input, exit, this.standing.fibers)
     if (end === undefined) return
-    this.noteBusy()
+    this.idleness.noteBusy()
     this.standing = { ...this.standing, fibers: end.apply(this.standing.fibers) }
     this.outbox.add({ ...this.standing, appends: end.appends, isLazy: false })
   }
@@ -317,9 +301,8 @@ export class Course {
   /** Writes that the instance waits for a person. Nothing else may be under way. */
   private park({ error, offset }: Park): Effect.Effect<Ended, Fenced> {
     const { path, processor, status } = this.options
-    const origin = { processor: processor.name, path, offset, hops: 0 }
-    const event = Control.ProcessorParked.make({ name: processor.name, offset: Offset.make(offset), error })
-    return this.outbox.park({ offset, error }, [Emission.notice(origin, event)]).pipe(
+    const notice = Emission.parked({ processor: processor.name, path, offset, hops: 0 }, { error })
+    return this.outbox.park({ offset, error }, [notice]).pipe(
       // The log takes the server's own events always, and what is written fits.
       Effect.catchTags({ Rejected: ({ reason }) => Effect.die(new Error(reason)), Unfit: Effect.die }),
       Effect.andThen(Effect.suspend(() => {

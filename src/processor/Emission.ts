@@ -116,3 +116,10 @@ export const notice = (origin: Origin, event: EventType.Made<string>): AppendReq
   cause: causeOf(origin, origin.path),
   byServer: true
 })
+
+/** What says that an instance, or a fiber of it, waits for a person. */
+export const parked = (
+  origin: Origin,
+  told: { readonly error: string; readonly kind?: string; readonly key?: string }
+): AppendRequest =>
+  notice(origin, Control.ProcessorParked.make({ name: origin.processor, offset: Offset.make(origin.offset), ...told }))

@@ -102,7 +102,11 @@ export class Ownership {
 
   /** Gives the lease back; where that fails it runs out by itself. */
   private release(lease: Lease): Effect.Effect<void> {
-    return this.options.checkpoints.release(lease).pipe(Effect.timeoutOption(releaseTime), Effect.ignore)
+    return this.options.checkpoints.release(lease).pipe(
+      Effect.tapError((error) => Effect.logDebug(`The lease of ${lease.processor} runs out by itself`, error)),
+      Effect.timeoutOption(releaseTime),
+      Effect.ignore
+    )
   }
 
   /** Says why this server stopped. */

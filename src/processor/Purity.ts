@@ -114,7 +114,7 @@ const walk = Effect.fnUntraced(function*(
   return undefined
 })
 
-/** Whether a definition does something without throwing. */
+/** Whether a definition does something without throwing: at which offset it does not is what is told. */
 const does = (step: () => unknown): boolean => {
   try {
     step()

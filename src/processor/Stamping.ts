@@ -1,7 +1,7 @@
 /** What a processor elsewhere emits, judged and with the causes that it names, looked up in the log. */
 import { Effect, Option, Schema } from "effect"
 import * as Control from "../domain/ControlEvent.ts"
-import { Offset } from "../domain/Event.ts"
+import { judge } from "../domain/Judgement.ts"
 import * as EventText from "../domain/EventText.ts"
 import { Fenced, InvalidRequest } from "../domain/StreamError.ts"
 import type { InvalidEvent, Unavailable } from "../domain/StreamError.ts"
@@ -86,20 +86,15 @@ export const make = (store: EventStore["Service"], maxHops: number) => {
       const about = target === path ? noticed(emitting, event, cause, answered.get(cause)?.type) : undefined
       // Once: more of the same is counted, as what anyone sends.
       const isNotice = about !== undefined && !told.has(about)
-      const wrong = isNotice ? undefined : Control.judge(event)
+      const wrong = isNotice ? undefined : judge(event)
       if (wrong !== undefined) return yield* wrong.at(index)
       if (isNotice) told.add(about)
       const append = Emission.stamp(origin, event, target, maxHops)
       if (append !== undefined) appends.push(isNotice ? { ...append, byServer: true } : append)
     }
     if (parked === undefined || told.has(instanceParked)) return appends
-    const notice = Control.ProcessorParked.make({
-      name: processor,
-      offset: Offset.make(parked.offset),
-      error: parked.error
-    })
     const origin: Emission.Origin = { processor, path, offset: parked.offset, hops: hopsTo(parked.offset) }
-    return [...appends, Emission.notice(origin, notice)]
+    return [...appends, Emission.parked(origin, { error: parked.error })]
   })
 }
 

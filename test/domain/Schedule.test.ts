@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cron, Result, Schema } from "effect"
 import * as fc from "fast-check"
-import { judge } from "../../src/domain/ControlEvent.ts"
+import { judge } from "../../src/domain/Judgement.ts"
 import { parseCron, When } from "../../src/domain/Schedule.ts"
 
 const refusal = (schedule: unknown): string | undefined =>

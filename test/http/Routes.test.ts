@@ -2,6 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import * as ControlEvent from "../../src/domain/ControlEvent.ts"
+import { judge } from "../../src/domain/Judgement.ts"
 import { propose } from "../../src/domain/EventText.ts"
 import { StreamState } from "../../src/domain/StreamState.ts"
 import { Health, TypeDescription, TypeSummary } from "../../src/api/SystemApi.ts"
@@ -23,7 +24,7 @@ layer(server())("the server itself", (it) => {
           assert.isTrue(Schema.is(Schema.toEncoded(payload))(example.payload))
           assert.strictEqual(described.schema["$schema"], "https://json-schema.org/draft/2020-12/schema")
           // What a client may append is ready to be sent.
-          const refusal = ControlEvent.judge(propose(example))
+          const refusal = judge(propose(example))
           assert.strictEqual(refusal === undefined, described.appendedBy === "client", type)
         }
       }

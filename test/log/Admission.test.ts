@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import * as fc from "fast-check"
 import * as Control from "../../src/domain/ControlEvent.ts"
+import { judge } from "../../src/domain/Judgement.ts"
 import { Offset } from "../../src/domain/Event.ts"
 import type { Proposed, Recorded } from "../../src/domain/EventText.ts"
 import { encode } from "../../src/domain/EventText.ts"
@@ -208,7 +209,7 @@ describe("Admission", () => {
     let accepted = 0
     fc.assert(fc.property(proposals, ([type, text]) => {
       const proposed = event(type, text)
-      if (Control.judge(proposed) !== undefined) return
+      if (judge(proposed) !== undefined) return
       accepted++
       const log = new Log()
       log.recorded(0, a, proposed)

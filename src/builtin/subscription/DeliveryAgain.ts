@@ -5,24 +5,13 @@
  */
 import { Effect, Result } from "effect"
 import type { JsonText } from "../../domain/EventText.ts"
-import type { Jsonata } from "../Jsonata.ts"
 import * as DeliveryChoice from "./DeliveryChoice.ts"
 import type { Failing, Place } from "./DeliveryCursor.ts"
-import type { Passed } from "./DeliveryFeed.ts"
+import type { Passed, Source } from "./DeliveryFeed.ts"
 import type { Named, Push } from "./DeliveryPush.ts"
 import * as DeliveryPush from "./DeliveryPush.ts"
-import type { Follow, Stretch } from "./Follow.ts"
+import type { Stretch } from "./Follow.ts"
 import * as FollowPlace from "./FollowPlace.ts"
-import type { Configuration } from "./Subscription.ts"
-
-export interface Options {
-  readonly slug: string
-  readonly path: string
-  readonly configuration: Configuration
-  /** From the cursor on. */
-  readonly follow: Follow
-  readonly jsonata: Jsonata["Service"]
-}
 
 /** It can not be made now. */
 export interface Unmade {
@@ -37,7 +26,7 @@ interface Chosen {
 }
 
 /** The same push; nothing where its events are gone. */
-export const again = (options: Options, failing: Failing): Effect.Effect<Push | Passed | Unmade> =>
+export const again = (options: Source, failing: Failing): Effect.Effect<Push | Passed | Unmade> =>
   Effect.gen(function*() {
     const { configuration: { batch, transform }, jsonata } = options
     const { lines, places } = yield* find(options, failing)
@@ -59,7 +48,7 @@ export const again = (options: Options, failing: Failing): Effect.Effect<Push | 
     return DeliveryPush.make({ isBatch: batch !== undefined, lines, texts, place })
   })
 
-const find = (options: Options, failing: Failing): Effect.Effect<Chosen> =>
+const find = (options: Source, failing: Failing): Effect.Effect<Chosen> =>
   Effect.gen(function*() {
     const choose = chooser(options, failing)
     const lines: Array<JsonText> = []
@@ -76,7 +65,7 @@ const find = (options: Options, failing: Failing): Effect.Effect<Chosen> =>
 
 /** Which events of a stretch belong to the push. */
 const chooser = (
-  { configuration: { batch, types }, path, slug }: Options,
+  { configuration: { batch, types }, path, slug }: Source,
   { end, places }: Failing
 ): (stretch: Stretch) => ReadonlyArray<number> => {
   const isKnown = batch === undefined || places !== undefined

@@ -24,12 +24,17 @@ export interface Passed {
   readonly at: Place
 }
 
-export interface Options {
+/** Whose pushes are made, of what. */
+export interface Source {
   readonly slug: string
   readonly path: string
   readonly configuration: Configuration
+  /** From the cursor on. */
   readonly follow: Follow
   readonly jsonata: Jsonata["Service"]
+}
+
+export interface Options extends Source {
   /** Hears of an event that is passed over, since an expression failed; nothing waits for what it does. */
   readonly onFailed: (expression: "filter" | "transform", line: JsonText, message: string) => void
 }

@@ -2,6 +2,7 @@
 import { Result, Schema } from "effect"
 import { maxBatch } from "../../domain/Bounds.ts"
 import * as Control from "../../domain/ControlEvent.ts"
+import { judge } from "../../domain/Judgement.ts"
 import { Metadata, Type } from "../../domain/Event.ts"
 import * as EventText from "../../domain/EventText.ts"
 import * as JsonText from "../../domain/JsonText.ts"
@@ -60,7 +61,7 @@ export const read = (body: Uint8Array): Reply => {
       return malformed(`is refused: event ${index}: only what arrives is ${each.type}, give it a type of yours`)
     }
     // Judged here, so that the first one that is refused is named.
-    const wrong = Control.judge(EventText.propose(each))
+    const wrong = judge(EventText.propose(each))
     if (wrong !== undefined) return malformed(`is refused: event ${index}: ${wrong.reason}`)
   }
   return appends.length === 0 ? none : { _tag: "Append", appends }

@@ -5,7 +5,7 @@ import { maxConfigured, maxSubscriptions, Subscription } from "../../../src/buil
 import type { Assignment } from "../../../src/builtin/subscription/Subscription.ts"
 import type { Given } from "../../../src/testing/Scenario.ts"
 import * as Scenario from "../../../src/testing/Scenario.ts"
-import * as Control from "../../../src/domain/ControlEvent.ts"
+import * as Judgement from "../../../src/domain/Judgement.ts"
 import * as EventText from "../../../src/domain/EventText.ts"
 import { Offset } from "../../../src/domain/Event.ts"
 import { StreamPath } from "../../../src/domain/StreamPath.ts"
@@ -121,7 +121,7 @@ describe("configuring", () => {
 
 it("a URL holds no user and no password", () => {
   const judge = (url: string) =>
-    Control.judge(EventText.propose({ type: "subscription/configured", payload: { slug: "a", url } }))?.reason
+    Judgement.judge(EventText.propose({ type: "subscription/configured", payload: { slug: "a", url } }))?.reason
   assert.strictEqual(judge("https://receiver.test/a@b"), undefined)
   for (const user of ["user", "user:secret", ":secret"]) {
     assert.include(judge(`https://${user}@receiver.test/`), "no user and no password")

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Control from "../../src/domain/ControlEvent.ts"
+import * as Judgement from "../../src/domain/Judgement.ts"
 
 const judge = (type: string, payload: Schema.Json | undefined = {}) =>
-  Control.judge({ type, payload: JSON.stringify(payload) })
+  Judgement.judge({ type, payload: JSON.stringify(payload) })
 const breaker = Control.CircuitBreakerConfigured.type
 
 const scheduled = (schedule: Schema.Json, event: Schema.Json = { type: "tea" }): { readonly [name: string]: Schema.Json } => ({
@@ -12,7 +13,7 @@ const scheduled = (schedule: Schema.Json, event: Schema.Json = { type: "tea" }):
   append: { event }
 })
 
-describe("ControlEvent", () => {
+describe("Judgement", () => {
   it("every example fits its own schema, and a client may append exactly those meant for it", () => {
     for (const [type, control] of Control.all) {
       assert.strictEqual(control.eventType.type, type)
@@ -75,7 +76,7 @@ describe("ControlEvent", () => {
       assert.deepInclude(example, { type })
       assert.strictEqual(judge(type, Control.all.get(type)?.example), undefined)
     }
-    const endless = Control.judge({ type: breaker, payload: "{\"capacity\":1e400,\"refillPerSecond\":1}" })
+    const endless = Judgement.judge({ type: breaker, payload: "{\"capacity\":1e400,\"refillPerSecond\":1}" })
     assert.strictEqual(endless?.field, "payload")
   })
 
