@@ -6,13 +6,13 @@ import * as DueTime from "./DueTime.ts"
 import type { Entries, Entry } from "./ScheduleEntry.ts"
 
 /** Bound of the missed times that are made up for where all are wanted: a longer absence is not worth a flood. */
-export const maxCaughtUp = 1_000
+const maxCaughtUp = 1_000
 /** Where none are made up for, a time this long ago still counts as met, in milliseconds: a restart takes that long. */
-export const onTimeMillis = 5_000
+const onTimeMillis = 5_000
 /** Bound of one schedule's events that wait for a paused stream. */
 export const maxWaiting = 100
 /** The same of all schedules of a stream: their times are in its state. */
-export const maxWaitingInAll = 10_000
+const maxWaitingInAll = 10_000
 /** What is this late was missed, in milliseconds, and is made up for at a pace. */
 const missedMillis = 1_000
 

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import * as DurationText from "../../domain/DurationText.ts"
 
 /** How long one that names no number of attempts is tried, in milliseconds: three days outlast a weekend. */
-export const tryingMillis = 3 * 86_400_000
+const tryingMillis = 3 * 86_400_000
 /** So many attempts are made of such a one, however long this server was off: with the usual pauses ten minutes. */
 const leastAttempts = 10
 /** Pause before the first retry where none is configured, in milliseconds. */
