@@ -30,11 +30,14 @@ export type Waiting = WaitingAppend | WaitingArrival | WaitingCommit
 
 export class AppendQueue {
   private items: Array<Waiting> = []
+  /** Of all that wait. */
+  bytes = 0
   /** Open while something waits, or somebody asked for a turn. */
   readonly filled = Latch.makeUnsafe()
 
   put(each: Waiting): void {
     this.items.push(each)
+    this.bytes += each.bytes
     this.filled.openUnsafe()
   }
 
@@ -42,6 +45,7 @@ export class AppendQueue {
   putBack(again: ReadonlyArray<Waiting>): void {
     if (again.length === 0) return
     this.items = [...again, ...this.items]
+    for (const each of again) this.bytes += each.bytes
     this.filled.openUnsafe()
   }
 
@@ -61,6 +65,7 @@ export class AppendQueue {
     }
     const taken = count === this.items.length ? this.items : this.items.slice(0, count)
     this.items = count === this.items.length ? [] : this.items.slice(count)
+    this.bytes -= sum
     if (this.items.length === 0) this.filled.closeUnsafe()
     return taken
   }

@@ -3,7 +3,7 @@
  * together, so throughput comes from what arrives while the last commit is under way, and the code for one
  * event and for a thousand is the same. What someone else has locked waits in a lane of its own.
  */
-import { Cause, Effect, Exit, FiberSet, Latch, Metric } from "effect"
+import { Cause, Effect, Exit, FiberSet, Latch, Metric, Semaphore } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
@@ -20,6 +20,10 @@ const queueBytes = 64 * 1_048_576
 /** Bounds of a group: it is one statement, held in memory on both sides. A larger request goes alone. */
 const groupBytes = 4 * 1_048_576
 const groupRequests = 1_000
+/** Groups under way: while Postgres writes one, the answers of another are sent and what comes next is decided. */
+const groupsAtOnce = 2
+/** What waits is parted among them, in bytes; a smaller part would cost a call more than it saves. */
+const leastPart = 6 * 1_024
 /** How often a request is tried on a stream that someone else has locked; each try waits a second for the lock. */
 const laneTries = 5
 /** How long a server that stops waits for what it has taken. */
@@ -66,8 +70,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let closing = false
 
   const refuse = (each: Waiting, error: AppendError): void => {
-    bytes -= each.bytes
     each.answer(Exit.fail(error))
+    leave(each)
+  }
+  const leave = (each: Waiting): void => {
+    bytes -= each.bytes
+    if (bytes === 0) idle.openUnsafe()
   }
 
   /** Answers a request; false where it has to be decided again. */
@@ -75,10 +83,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (outcome?._tag === "Decided" && outcome.decision._tag === "Deferred") return false
     if (outcome?._tag !== "Decided") refuse(each, outcome === undefined ? broken : locked(outcome.place))
     else {
-      bytes -= each.bytes
       if (each._tag === "Append") each.answer(appended(outcome.decision))
       else if (each._tag === "Arrival") each.answer(arrived(outcome.decision))
       else each.answer(committed(outcome.decision))
+      leave(each)
     }
     return true
   }
@@ -96,8 +104,15 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* Metric.update(waitingBytes, bytes)
   })
 
-  const runGroup = Effect.fnUntraced(function*(group: ReadonlyArray<Waiting>, unanswered: Set<Waiting>) {
+  const runGroup = Effect.fnUntraced(function*(
+    group: ReadonlyArray<Waiting>,
+    unanswered: Set<Waiting>,
+    onCommitted: Effect.Effect<void>
+  ) {
     const outcomes = yield* options.main.commit(group.map((each) => each.request))
+    yield* onCommitted
+    // What waits is sent before this is answered, so that Postgres need not wait for it.
+    if (queue.bytes > 0) yield* Effect.yieldNow
     const again: Array<Waiting> = []
     for (let i = 0; i < group.length; i++) {
       const each = group[i]
@@ -170,24 +185,45 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
   )
 
+  const turns = yield* Semaphore.make(groupsAtOnce)
+  let underWay = 0
+
+  /** Has its turn until it is committed. */
+  const start = (group: ReadonlyArray<Waiting>) => {
+    const size = group.reduce((sum, each) => sum + each.bytes, 0)
+    underWay += size
+    let isUnderWay = true
+    const onCommitted = Effect.suspend(() => {
+      if (!isUnderWay) return Effect.void
+      isUnderWay = false
+      underWay -= size
+      return Effect.asVoid(turns.release(1))
+    })
+    return FiberSet.run(
+      fibers,
+      Effect.ensuring(guarded(group, (unanswered) => runGroup(group, unanswered, onCommitted)), onCommitted)
+    )
+  }
+
   const loop = Effect.gen(function*() {
     while (true) {
       yield* queue.filled.await
       // What arrives in the same turn of the event loop goes along: a larger group costs Postgres little more.
       yield* Effect.yieldNow
+      yield* turns.take(1)
       const asked = checks.splice(0)
-      const group = queue.take(groupRequests, groupBytes)
+      const part = Math.max(leastPart, (queue.bytes + underWay) / groupsAtOnce)
+      const group = queue.take(groupRequests, Math.min(groupBytes, part))
       const free = lanes.size === 0 ? group : group.filter((each) => {
         const lane = options.main.needed(each.request).map((place) => lanes.get(place)).find((lane) => lane)
         lane?.put(each)
         return lane === undefined
       })
-      if (free.length > 0) yield* guarded(free, (unanswered) => runGroup(free, unanswered))
+      yield* (free.length > 0 ? start(free) : turns.release(1))
       if (asked.length > 0) {
         const exit = yield* Effect.exit(options.main.check)
         for (const each of asked) each(exit)
       }
-      if (bytes === 0) idle.openUnsafe()
     }
   })
 

@@ -1,42 +1,35 @@
 /**
- * Brings one group to an outcome: decides from cached heads and writes; where something was not as promised,
- * decides again under lock; where the connection broke, first learns whether the group was committed. It
- * never sends a group blindly a second time.
+ * Commits groups, each in one call where all is as the cache has it, and the next one before the last is answered: it is
+ * decided from the heads that the last one will have led to, and counts right behind it or not at all. Whatever
+ * turns out otherwise is decided again step by step, in turn.
  */
-import { Data, Effect, Result } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
-import type { AppendError } from "../domain/StreamError.ts"
-import { Unavailable } from "../domain/StreamError.ts"
+import { Effect, Latch, Result } from "effect"
+import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
+import * as CarefulCommit from "./CarefulCommit.ts"
+import type { Attempt, Outcome } from "./CarefulCommit.ts"
 import type { Head } from "./CoreState.ts"
-import { unwritten } from "./CoreState.ts"
-import type { Commit } from "./EventStore.ts"
 import * as Group from "./Group.ts"
 import type { HeadCache } from "./HeadCache.ts"
-import type * as Idempotency from "./Idempotency.ts"
 import type { LogClock } from "./LogClock.ts"
-import type { PgCommitter, Verdict } from "./PgCommitter.ts"
+import type { PgAtHeads } from "./PgAtHeads.ts"
+import * as AtHeads from "./PgAtHeads.ts"
+import type { PgCommitter } from "./PgCommitter.ts"
 import type { Submission } from "./Submission.ts"
-import { assertedOf, instanceOf, isCommit, leaseOf, pathsOf } from "./Submission.ts"
-import type { TimedOut, Watchdog } from "./Watchdog.ts"
+import { pathsOf } from "./Submission.ts"
+import type { Watchdog } from "./Watchdog.ts"
 
-/** Milliseconds that a group waits for a database that is away. Its callers then learn that the outcome is unknown. */
-const patience = 10_000
-/** Milliseconds that one call may take: longer than a frozen Postgres usually stays so, then the connection is given up. */
-const callTimeout = 8_000
-/** Pause before a database that is away is tried again. */
-const retryAfter = "50 millis"
-/** How often one request alone may fail for a reason that is not the connection. */
-const maxFailures = 3
+/**
+ * How long groups are looked at step by step once one was not as it was planned, in milliseconds: where two servers
+ * write the same streams the next ones would fail too, and Postgres logs each failure.
+ */
+const carefulTime = 1_000
 
-export type Outcome =
-  | { readonly _tag: "Decided"; readonly decision: Group.Decision }
-  /** Someone else holds the lock of this stream, lease or instance. */
-  | { readonly _tag: "Contended"; readonly place: string }
+export type { Outcome } from "./CarefulCommit.ts"
 
 export interface GroupCommit {
-  /** One outcome for each request, in their order. */
+  /** One outcome for each request, in their order. Two groups may be under way, in the order of their calls. */
   readonly commit: (requests: ReadonlyArray<Submission>) => Effect.Effect<ReadonlyArray<Outcome>>
   /** The streams, the lease and the instances whose rows a request locks, as far as is known. */
   readonly needed: (request: Submission) => ReadonlyArray<string>
@@ -46,6 +39,8 @@ export interface GroupCommit {
 
 export interface Options {
   readonly committer: PgCommitter
+  /** None: every group is looked at step by step. */
+  readonly atHeads?: PgAtHeads | undefined
   readonly watchdog: Watchdog
   readonly cache: HeadCache
   readonly clock: LogClock
@@ -54,206 +49,115 @@ export interface Options {
   readonly onCommitted: (plan: Group.Plan) => void
 }
 
-/** What a group failed with was foreseen by nobody: one of its requests, or a stream's row, makes no sense. */
-class Defect extends Data.TaggedError("Defect")<{ readonly cause: unknown }> {}
-
-type Hints = Pick<ReadonlyMap<StreamPath, Head>, "get">
-
-interface Attempt {
-  readonly requests: ReadonlyArray<Submission>
-  readonly deadline: number
-  locked: boolean
-  failures: number
+/** A group under way, in the order in which they came. */
+interface Turn {
+  readonly attempt: Attempt
+  readonly done: Latch.Latch
+  /** Whether the next one may be sent right behind it. */
+  isSent: boolean
 }
 
-export const make = ({ breaker, cache, clock, committer, onCommitted, watchdog }: Options): GroupCommit => {
+export const make = ({ atHeads, breaker, cache, clock, committer, onCommitted, watchdog }: Options): GroupCommit => {
+  /** Heads that the calls under way will have led to. */
+  const promised = new Map<StreamPath, Head>()
   let batch = 0
-  /** The plan of the call under way: what was written where its connection broke and it was committed all the same. */
-  let sent: Group.Plan | undefined
-  /** What is known of the group's streams, and the rows that the call under way may wait for. */
-  let hints: Hints = cache
-  let waitedFor: ReadonlySet<StreamPath> = new Set()
+  let carefulUntil = 0
+  let last: Turn | undefined
 
-  const look = Effect.fnUntraced(function*(attempt: Attempt) {
-    const view = new Map<StreamPath, Head>()
-    const paths = attempt.requests.flatMap(pathsOf)
-    // Under lock nothing cached counts, and no ancestor is locked that need not be.
-    hints = attempt.locked ? yield* committer.heads(paths) : cache
-    const missing = new Set<StreamPath>()
-    for (const path of paths) {
-      for (const needed of Group.needed(path, hints.get(path))) {
-        const head = attempt.locked ? undefined : cache.get(needed)
-        if (head === undefined) missing.add(needed)
-        else view.set(needed, head)
-      }
-    }
-    waitedFor = attempt.locked ? missing : new Set()
-    if (missing.size > 0) {
-      const found = yield* (attempt.locked ? committer.lockedHeads : committer.heads)([...missing])
-      for (const path of missing) view.set(path, found.get(path) ?? unwritten)
-    }
-    hints = view
-    return view
-  })
+  const terms = () => ({ now: clock.now(), breaker })
+  const nextBatch = () => batch += 1
 
-  const decide = Effect.fnUntraced(function*(attempt: Attempt) {
-    const view = yield* look(attempt)
-    const known = new Map<StreamPath, Map<string, Idempotency.Stored>>()
-    const fences = new Map<Commit, Group.Fence>()
-    while (true) {
-      const plan = Group.plan(attempt.requests, view, known, { now: clock.now(), breaker }, fences)
-      sent = plan
-      waitedFor = new Set(plan.looked.keys())
-      batch += 1
-      const verdict: Verdict = yield* committer.write(batch, plan)
-      if (verdict._tag === "Known") {
-        for (const [path, keys] of verdict.keys) known.set(path, new Map([...(known.get(path) ?? []), ...keys]))
-      } else if (verdict._tag === "Fenced") {
-        for (const [commit, error] of verdict.fences) fences.set(commit, error)
-      } else return { plan, verdict }
-    }
-  })
-
-  const round = (attempt: Attempt) =>
-    Effect.suspend(() => {
-      // Not what an earlier call sent: this one may fail before it sends anything.
-      sent = undefined
-      return decided(attempt)
-    })
-
-  const decided = (attempt: Attempt) =>
-    watchdog.within(attempt.locked ? committer.transaction(decide(attempt)) : decide(attempt), callTimeout).pipe(
-      // The others must not go down with it; an interruption is none and passes.
-      Effect.catchDefect((cause) => Effect.fail(new Defect({ cause })))
-    )
-
-  const forget = (attempt: Attempt) => {
-    for (const path of attempt.requests.flatMap(pathsOf)) {
-      for (const each of Group.needed(path, undefined)) cache.delete(each)
-    }
-  }
-
-  const remember = (plan: Group.Plan, verdict: Verdict) => {
+  const onWritten = (plan: Group.Plan, ids: ReadonlyMap<StreamPath, bigint>, time: number | undefined): void => {
     for (const [path, head] of plan.heads) {
-      const id = head.id ?? (verdict._tag === "Written" ? verdict.ids.get(path) : undefined)
+      const id = head.id ?? ids.get(path)
       if (id === undefined) cache.delete(path)
       else cache.set(path, { ...head, id })
     }
-    if (verdict._tag === "Written") clock.observe(verdict.clock)
+    if (time !== undefined) clock.observe(time)
     onCommitted(plan)
-    return plan.decisions.map((decision): Outcome => ({ _tag: "Decided", decision }))
   }
 
-  const run = (attempt: Attempt): Effect.Effect<ReadonlyArray<Outcome>> =>
-    Effect.flatMap(Effect.result(round(attempt)), (result) => {
-      if (Result.isFailure(result)) {
-        forget(attempt)
-        return recover(attempt, result.failure)
+  const careful = CarefulCommit.make({ committer, watchdog, cache, terms, nextBatch, onWritten })
+
+  /** The group decided from what is known without asking; none where that is not enough. */
+  const planned = ({ requests }: Attempt): Group.Plan | undefined => {
+    if (atHeads === undefined || performance.now() < carefulUntil) return undefined
+    const view = new Map<StreamPath, Head>()
+    for (const request of requests) {
+      for (const path of pathsOf(request)) {
+        const head = promised.get(path) ?? cache.get(path)
+        if (head === undefined || !head.exists) return undefined
+        view.set(path, head)
       }
-      const { plan, verdict } = result.success
-      if (verdict._tag === "Written") return Effect.succeed(remember(plan, verdict))
-      forget(attempt)
-      attempt.locked = true
-      return again(attempt)
-    })
+    }
+    const plan = Group.plan(requests, view, noneKnown, terms())
+    return AtHeads.isMeant(plan) ? plan : undefined
+  }
 
-  const again = (attempt: Attempt): Effect.Effect<ReadonlyArray<Outcome>> =>
-    performance.now() < attempt.deadline ? run(attempt) : Effect.succeed(
-      refuseAll(attempt, "The database did not answer in time, so it is unknown whether this was recorded")
+  const retract = ({ heads }: Group.Plan): void => {
+    for (const [path, head] of heads) if (promised.get(path) === head) promised.delete(path)
+  }
+
+  const send = Effect.fnUntraced(function*(turn: Turn, atHeads: PgAtHeads, plan: Group.Plan, before: Turn | undefined) {
+    const { attempt } = turn
+    const batch = nextBatch()
+    attempt.sent = { batch, plan }
+    attempt.hints = plan.looked
+    attempt.waitedFor = new Set(plan.looked.keys())
+    turn.isSent = true
+    for (const [path, head] of plan.heads) promised.set(path, head)
+    const result = yield* Effect.result(
+      CarefulCommit.defectsCaught(atHeads.write(batch, plan, before?.attempt.sent?.batch))
     )
-
-  const recover = Effect.fnUntraced(function*(attempt: Attempt, error: SqlError | Defect | TimedOut) {
-    const reason = error._tag === "SqlError" ? error.reason._tag : error._tag
-    if (reason === "LockTimeoutError") return yield* splitOff(attempt)
-    if (reason === "DeadlockError" || reason === "SerializationError") return yield* again(attempt)
-    // From here on the outcome is unknown until Postgres tells.
-    const plan = sent
-    const committed = yield* settle(attempt)
-    if (committed === undefined) {
-      return refuseAll(attempt, "The database is away, so it is unknown whether this was recorded")
+    turn.isSent = false
+    if (before !== undefined) yield* before.done.await
+    retract(plan)
+    if (Result.isSuccess(result) && result.success !== undefined) {
+      onWritten(plan, noIds, result.success)
+      return CarefulCommit.outcomesOf(plan)
     }
-    if (committed && plan !== undefined) return remember(plan, { _tag: "Lost" })
-    if (reason === "ConnectionError" || reason === "TimedOut") return yield* again(attempt)
-    yield* Effect.logError("A group of appends failed", error)
-    const [first] = attempt.requests
-    if (first !== undefined && attempt.requests.length > 1) {
-      const half = attempt.requests.length >> 1
-      const left = yield* run({ ...attempt, requests: attempt.requests.slice(0, half) })
-      return [...left, ...(yield* run({ ...attempt, requests: attempt.requests.slice(half) }))]
+    careful.forget(attempt)
+    // What it was to come right behind did not come: neither did this, and never will.
+    if (Result.isSuccess(result) || before?.attempt.isLost === true) {
+      attempt.isLost = true
+      return yield* careful.run(attempt)
     }
-    attempt.failures += 1
-    return attempt.failures < maxFailures && reason !== "Defect"
-      ? yield* again(attempt)
-      : refuseAll(attempt, "The log could not record this; the server's log says why")
+    const { failure } = result
+    if (failure._tag === "SqlError" && failure.reason._tag === "SerializationError") {
+      carefulUntil = performance.now() + carefulTime
+    }
+    return yield* careful.recover(attempt, failure)
   })
 
-  /** Whether the last batch was committed; none where the database stays away. */
-  const settle = (attempt: Attempt): Effect.Effect<boolean | undefined> =>
-    Effect.flatMap(
-      Effect.result(watchdog.within(committer.settle(batch), callTimeout)),
-      (result) =>
-        Result.isSuccess(result)
-          ? Effect.succeed(result.success)
-          : performance.now() < attempt.deadline
-          ? Effect.delay(settle(attempt), retryAfter)
-          : Effect.succeed(undefined)
-    )
-
-  /** One locked row must not stop the others: what touches it is given back, the rest goes on. */
-  const splitOff = Effect.fnUntraced(function*(attempt: Attempt): Effect.fn.Return<ReadonlyArray<Outcome>> {
-    const locked = yield* Effect.result(Effect.all([
-      committer.lockedElsewhere([...waitedFor]),
-      committer.lockedBeside(attempt.requests.filter(isCommit))
-    ]))
-    if (Result.isFailure(locked)) return yield* again(attempt)
-    const contended = attempt.requests.map((request) =>
-      places(request, hints).find((place) => locked.success.some((each) => each.has(place))))
-    const free = attempt.requests.filter((_, i) => contended[i] === undefined)
-    const outcomes = free.length === 0 ? [] : free.length === attempt.requests.length
-      ? yield* again(attempt)
-      : yield* run({ ...attempt, requests: free })
-    let next = 0
-    return contended.map((place) => place === undefined ? outcomes[next++] ?? lost : { _tag: "Contended", place })
+  const inTurn = Effect.fnUntraced(function*(turn: Turn, before: Turn | undefined) {
+    if (before !== undefined && !before.isSent) yield* before.done.await
+    // What can not be decided is found step by step.
+    const plan = yield* Effect.catchDefect(Effect.sync(() => planned(turn.attempt)), () => Effect.undefined)
+    if (atHeads !== undefined && plan !== undefined) {
+      return yield* send(turn, atHeads, plan, before?.isSent === true ? before : undefined)
+    }
+    if (before !== undefined) yield* before.done.await
+    return yield* careful.run(turn.attempt)
   })
 
   return {
-    needed: (request) => places(request, cache),
-    check: Effect.suspend(() => {
-      batch += 1
-      return watchdog.within(committer.write(batch, emptyPlan), callTimeout)
-    }).pipe(
-      Effect.flatMap((verdict) => verdict._tag === "Written" ? Effect.void : Effect.fail(unready)),
-      Effect.catch((error) =>
-        Effect.andThen(Effect.logWarning("The log can not be written", error), Effect.fail(unready))
-      )
-    ),
+    needed: (request) => CarefulCommit.places(request, cache),
+    check: Effect.suspend(() => last === undefined ? careful.check : Effect.andThen(last.done.await, careful.check)),
     commit: (requests) =>
-      run({ requests, deadline: performance.now() + patience, locked: false, failures: 0 })
+      Effect.suspend(() => {
+        const before = last
+        const turn: Turn = { attempt: careful.begin(requests), done: Latch.makeUnsafe(), isSent: false }
+        last = turn
+        return Effect.ensuring(
+          inTurn(turn, before),
+          Effect.sync(() => {
+            if (last === turn) last = undefined
+            turn.done.openUnsafe()
+          })
+        )
+      })
   }
 }
 
-/** What a request locks. A stream that exists needs its own row only, whatever is locked above it. */
-const places = (request: Submission, hints: Hints): ReadonlyArray<string> => {
-  const streams = pathsOf(request).flatMap((path) => Group.needed(path, hints.get(path)))
-  if (!isCommit(request)) return streams
-  const instances = [instanceOf(request), assertedOf(request)].flatMap((name) => name ?? [])
-  return [...streams, leaseOf(request), ...instances]
-}
-
-const emptyPlan: Group.Plan = {
-  decisions: [],
-  events: [],
-  heads: new Map(),
-  looked: new Map(),
-  asked: new Map(),
-  commits: []
-}
-const unready = new Unavailable({ reason: "The log can not be written now", retryAfterSeconds: 1 })
-
-const refuse = (reason: string): Outcome => {
-  const error: AppendError = new Unavailable({ reason, retryAfterSeconds: 1 })
-  return { _tag: "Decided", decision: { _tag: "Refused", error } }
-}
-const lost = refuse("The request was lost")
-
-const refuseAll = (attempt: Attempt, reason: string): ReadonlyArray<Outcome> => attempt.requests.map(() => refuse(reason))
+const noneKnown: Group.KnownKeys = new Map()
+const noIds: ReadonlyMap<StreamPath, bigint> = new Map()

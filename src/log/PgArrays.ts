@@ -1,4 +1,4 @@
-/** Columns as Postgres's arrays. Most columns of most groups are empty; null is the shortest way to say so. */
+/** Parameters of long calls: columns as Postgres's arrays. Most columns of most groups are empty; null is the shortest way to say so. */
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import { Result } from "effect"
 
@@ -10,3 +10,7 @@ export const ints = (values: ReadonlyArray<number | null>) => array(values, PgTy
 export const texts = (values: ReadonlyArray<string | null>) => array(values, PgTypes.OID.text)
 export const booleans = (values: ReadonlyArray<boolean>) => array(values, PgTypes.OID.bool)
 export const times = (values: ReadonlyArray<number>) => array(values, PgTypes.OID.timestamptz)
+
+/** The places of parameters from one number to another. */
+export const placeholders = (first: number, last: number): string =>
+  Array.from({ length: last - first + 1 }, (_, i) => `$${first + i}`).join(", ")

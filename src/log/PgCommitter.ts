@@ -6,7 +6,6 @@ import { Effect, Schema } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
-import * as Control from "../domain/ControlEvent.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import type { Head } from "./CoreState.ts"
 import type { Commit } from "./EventStore.ts"
@@ -17,7 +16,8 @@ import { HeadRow, headOf } from "./HeadRow.ts"
 import { arrange as arrangeGuards } from "./GuardColumns.ts"
 import type { Refused } from "./GuardColumns.ts"
 import type * as Idempotency from "./Idempotency.ts"
-import { bigints, ints, texts, times } from "./PgArrays.ts"
+import * as Notice from "./Notice.ts"
+import { bigints, ints, placeholders, texts, times } from "./PgArrays.ts"
 import * as Submission from "./Submission.ts"
 
 /** What became of a group: written, or why not. `clock` is Postgres's, in milliseconds since 1970. */
@@ -31,6 +31,8 @@ export type Verdict =
   | { readonly _tag: "Lost" }
 
 export interface PgCommitter {
+  /** The row whose batches are settled. */
+  readonly writer: bigint
   /** Heads of those streams that have a row. */
   readonly heads: (paths: ReadonlyArray<StreamPath>) => Effect.Effect<Map<StreamPath, Head>, SqlError>
   /** The same, locked until the transaction ends. */
@@ -46,20 +48,16 @@ export interface PgCommitter {
   readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
 }
 
-const numbered = (first: number, last: number): string =>
-  Array.from({ length: last - first + 1 }, (_, i) => `$${first + i}`).join(", ")
-
-/** Constants, since the hottest statement must not be put together anew for each call. */
-const ofGroup = `$1::bigint, $2::bigint, ${numbered(3, 28)}, $29::text`
+/** Constants: so long a statement must not be put together anew for each call. */
+const ofGroup = `$1::bigint, $2::bigint, ${placeholders(3, 28)}, $29::text`
 const appendEvents = `select stale, conflict, known, lost, new_ids, clock from millstream.append_events(${ofGroup})`
 const commitEvents = `select stale, conflict, known, lost, new_ids, clock, lapsed, gone, changed, crowded
-  from millstream.commit_events(${ofGroup}, ${numbered(30, 48)}, $49::bigint)`
+  from millstream.commit_events(${ofGroup}, ${placeholders(30, 48)}, $49::bigint)`
 
 /** `server` names this process in the notices that others hear. */
 export const make = Effect.fnUntraced(function*(server: string) {
   const sql = yield* SqlClient.SqlClient
-  const [registered] = yield* sql<{ readonly id: bigint }>`
-    insert into millstream.writers default values returning id`
+  const [registered] = yield* sql<{ readonly id: bigint }>`select millstream.register_writer() as id`
   const writer = registered?.id ?? 0n
 
   const Paths = Schema.Array(StreamPath)
@@ -143,7 +141,7 @@ export const make = Effect.fnUntraced(function*(server: string) {
       times(group.times),
       bigints(group.askedIds),
       texts(group.askedKeys),
-      notice(server, plan)
+      Notice.of(server, plan)
     ]
     // What owners commit is looked at and written by a function of its own: appends alone do not pay for it.
     if (plan.commits.length === 0) {
@@ -158,6 +156,7 @@ export const make = Effect.fnUntraced(function*(server: string) {
   })
 
   const committer: PgCommitter = {
+    writer,
     heads: (paths) => selectHeads(paths).pipe(Effect.map(byPath), misfitDies),
     lockedHeads: (paths) => selectHeadsForUpdate(paths).pipe(Effect.map(byPath), misfitDies),
     lockedElsewhere: Effect.fnUntraced(function*(paths) {
@@ -248,19 +247,4 @@ const knownKeys = (text: string, plan: Group.Plan): Group.KnownKeys => {
     keys.set(path, stored.set(key, { offset, type, payload, metadata: metadata ?? undefined, line }))
   }
   return keys
-}
-
-/** Bound of a notice in bytes: Postgres takes 8,000, and past this everyone looks at everything. */
-const noticeBytes = 7_000
-
-/** Who wrote where, for other processes: `!` where control events are among it that the server's processors consume. */
-const notice = (server: string, { events, heads }: Group.Plan): string => {
-  const rare = new Set<StreamPath>()
-  for (const { streamPath, type } of events) if (Control.consumed.has(type)) rare.add(streamPath)
-  let text = server
-  for (const [path, head] of heads) {
-    text += `\n${head.exists ? rare.has(path) ? "!" : "+" : "-"}${path}`
-    if (text.length > noticeBytes) return `${server}\n*`
-  }
-  return text
 }

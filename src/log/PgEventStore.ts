@@ -12,6 +12,7 @@ import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
 import * as Appender from "./Appender.ts"
 import { Arrivals } from "./Arrivals.ts"
+import * as CarefulCommit from "./CarefulCommit.ts"
 import { Causes } from "./Causes.ts"
 import { Checkpoints } from "./Checkpoints.ts"
 import { Directory } from "./Directory.ts"
@@ -22,12 +23,14 @@ import { Growth } from "./Growth.ts"
 import { HeadCache } from "./HeadCache.ts"
 import { LogClock } from "./LogClock.ts"
 import * as PgCauses from "./PgCauses.ts"
+import * as PgAtHeads from "./PgAtHeads.ts"
 import * as PgCheckpoints from "./PgCheckpoints.ts"
 import * as PgCommitter from "./PgCommitter.ts"
 import * as PgDirectory from "./PgDirectory.ts"
 import * as PgHorizon from "./PgHorizon.ts"
 import * as PgInstanceChange from "./PgInstanceChange.ts"
 import * as PgNotices from "./PgNotices.ts"
+import * as PgPipe from "./PgPipe.ts"
 import * as PgPrefix from "./PgPrefix.ts"
 import * as PgReader from "./PgReader.ts"
 import * as PgRemoval from "./PgRemoval.ts"
@@ -107,10 +110,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
       growth.announce({ path, head: offset, types: types.get(path), deleted: false })
     }
   }
-  const groupCommit = onWriters(Effect.map(PgCommitter.make(server), (committer) =>
-    GroupCommit.make({ committer, watchdog, cache, clock, breaker: options.breaker, onCommitted })))
-
-  const appender = yield* Appender.make({ main: yield* groupCommit, lane: groupCommit })
+  const committing = { watchdog, cache, clock, breaker: options.breaker, onCommitted }
+  const lane = onWriters(Effect.map(PgCommitter.make(server), (committer) => GroupCommit.make({ ...committing, committer })))
+  const committer = yield* onWriters(PgCommitter.make(server))
+  const pipe = yield* PgPipe.make(
+    { ...client.config, applicationName: "millstream groups", startupParameters },
+    watchdog,
+    CarefulCommit.callTimeout
+  )
+  const atHeads = PgAtHeads.make(pipe, committer.writer, server)
+  const appender = yield* Appender.make({ main: GroupCommit.make({ ...committing, committer, atHeads }), lane })
   const { change, remove } = yield* onWriters(
     Effect.flatMap(PgCommitter.make(server), (committer) =>
       Effect.all({

@@ -18,6 +18,8 @@ interface Call {
 export interface Watchdog {
   /** The effect, interrupted once it has run for so many milliseconds. */
   readonly within: <A, E>(effect: Effect.Effect<A, E>, millis: number) => Effect.Effect<A, E | TimedOut>
+  /** Runs an effect after so many milliseconds, unless what it returns is called before. */
+  readonly watch: (millis: number, giveUp: Effect.Effect<void>) => () => void
 }
 
 /** Watches until the scope closes. */
@@ -49,5 +51,17 @@ export const make = Effect.gen(function*() {
         })
       })
     )
-  return { within }
+  const context = yield* Effect.context<never>()
+  const watch: Watchdog["watch"] = (millis, giveUp) => {
+    const call: Call = {
+      deadline: performance.now() + millis,
+      giveUp: () => {
+        calls.delete(call)
+        Effect.runForkWith(context)(giveUp)
+      }
+    }
+    calls.add(call)
+    return () => calls.delete(call)
+  }
+  return { within, watch }
 })

@@ -1,7 +1,7 @@
 /** What becomes of a group when deciding it goes wrong, over a committer that records in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, References } from "effect"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { Deferred, Effect, Exit, Fiber, Layer, Queue, References } from "effect"
+import { ConnectionError, SerializationError, SqlError } from "effect/sql/SqlError"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
 import type { AppendRequest } from "../../src/log/EventStore.ts"
 import type * as Group from "../../src/log/Group.ts"
@@ -9,6 +9,7 @@ import * as GroupCommit from "../../src/log/GroupCommit.ts"
 import { HeadCache } from "../../src/log/HeadCache.ts"
 import type { Stored } from "../../src/log/Idempotency.ts"
 import { LogClock } from "../../src/log/LogClock.ts"
+import type { PgAtHeads } from "../../src/log/PgAtHeads.ts"
 import type { PgCommitter, Verdict } from "../../src/log/PgCommitter.ts"
 import * as Watchdog from "../../src/log/Watchdog.ts"
 
@@ -39,6 +40,7 @@ const committerOf = (before: Effect.Effect<void> = Effect.void): PgCommitter => 
     return { _tag: "Written", ids: new Map([...plan.heads.keys()].map((each) => [each, ++ids])), clock: 0 }
   }
   return {
+    writer: 0n,
     heads: (paths) => Effect.sync(() => found(paths)),
     lockedHeads: (paths) => Effect.sync(() => found(paths)),
     lockedElsewhere: () => Effect.succeed(new Set()),
@@ -49,10 +51,16 @@ const committerOf = (before: Effect.Effect<void> = Effect.void): PgCommitter => 
   }
 }
 
-const groupCommit = (committer: PgCommitter) =>
+const atHeadsOf = ({ write }: PgCommitter): PgAtHeads => ({
+  write: (batch, plan) =>
+    Effect.map(write(batch, plan), (verdict) => verdict._tag === "Written" ? verdict.clock : undefined)
+})
+
+const groupCommit = (committer: PgCommitter, atHeads?: PgAtHeads) =>
   Effect.map(Watchdog.make, (watchdog) =>
     GroupCommit.make({
       committer,
+      atHeads,
       watchdog,
       cache: new HeadCache(),
       clock: new LogClock(),
@@ -71,13 +79,40 @@ const outline = (outcomes: ReadonlyArray<GroupCommit.Outcome>) =>
 
 const broken = new SqlError({ reason: new ConnectionError({ cause: undefined, message: "broken", operation: "begin" }) })
 
+const stale = new SqlError({ reason: new SerializationError({ cause: undefined, message: "stale", operation: "write" }) })
+
+/** A call that waits for the test to say what becomes of it. */
+interface Sent {
+  readonly batch: number
+  readonly after: number | undefined
+  readonly offsets: ReadonlyArray<number>
+  readonly become: (exit: Exit.Exit<number | undefined, SqlError>) => void
+}
+
+/** What was sent, in its order; `next` waits for one more. */
+const gate = Effect.gen(function*() {
+  const sent = yield* Queue.unbounded<Sent>()
+  const atHeads: PgAtHeads = {
+    write: (batch, { events }, after) =>
+      Effect.callback((resume) => {
+        Queue.offerUnsafe(sent, { batch, after, offsets: events.map(({ offset }) => offset), become: resume })
+      })
+  }
+  return { atHeads, next: Queue.take(sent) }
+})
+
+const offsetsOf = (outcomes: ReadonlyArray<GroupCommit.Outcome>) =>
+  outcomes.flatMap((each) =>
+    each._tag === "Decided" && each.decision._tag === "Recorded" ? each.decision.events.map(({ offset }) => offset) : [])
+
 // What goes wrong is logged, as it should be; here it is expected.
 const quiet = Layer.succeed(References.MinimumLogLevel, "None")
 
 describe("GroupCommit", () => {
   it.live("a request that cannot be decided is refused alone, and the others are recorded", () =>
     Effect.gen(function*() {
-      const { commit } = yield* groupCommit(committerOf())
+      const committer = committerOf()
+      const { commit } = yield* groupCommit(committer, atHeadsOf(committer))
       assert.deepStrictEqual(outline(yield* commit([request("known", "{}")])), ["Recorded"])
       const group = Array.from({ length: 9 }, (_, i) => i === 5 ? request("known", "{no JSON") : request(`${i}`, "{}"))
       const outcomes = outline(yield* commit([...group, request("known", "{}")]))
@@ -122,4 +157,77 @@ describe("GroupCommit", () => {
       yield* Fiber.interrupt(committing)
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(committing)))
     }).pipe(Effect.scoped))
+
+  describe("sends a group before the one ahead of it is answered", () => {
+    /** The stream exists, with two events, and two groups are under way. */
+    const begin = Effect.gen(function*() {
+      const { atHeads, next } = yield* gate
+      const committer = committerOf()
+      const { commit } = yield* groupCommit(committer, atHeads)
+      assert.deepStrictEqual(offsetsOf(yield* commit([request("zero", "{}")])), [2])
+      const one = yield* Effect.forkChild(commit([request("one", "{}"), request("two", "{}")]))
+      const first = yield* next
+      const two = yield* Effect.forkChild(commit([request("three", "{}")]))
+      const second = yield* next
+      assert.deepStrictEqual([first.offsets, second.offsets], [[3, 4], [5]])
+      assert.deepStrictEqual([first.after, second.after], [undefined, first.batch])
+      return { commit, first, next, one, second, two }
+    })
+
+    it.live("from the heads that it will have led to", () =>
+      Effect.gen(function*() {
+        const { commit, first, next, one, second, two } = yield* begin
+        first.become(Exit.succeed(0))
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(one)), [3, 4])
+        // The second is still under way, and the third goes behind that.
+        const three = yield* Effect.forkChild(commit([request("four", "{}")]))
+        const third = yield* next
+        assert.deepStrictEqual([third.offsets, third.after], [[6], second.batch])
+        second.become(Exit.succeed(0))
+        third.become(Exit.succeed(0))
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(two)), [5])
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(three)), [6])
+      }).pipe(Effect.scoped))
+
+    it.live("and decides it again behind that one where that was not written as it was sent", () =>
+      Effect.gen(function*() {
+        const { first, one, second, two } = yield* begin
+        // Answered out of order, which Postgres never does: the second waits for the first all the same.
+        second.become(Exit.fail(stale))
+        first.become(Exit.fail(stale))
+        assert.deepStrictEqual(outline(yield* Fiber.join(two)), ["Recorded"])
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(one)), [3, 4])
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(two)), [5])
+      }).pipe(Effect.scoped, Effect.provide(quiet)))
+
+    it.live("and asks for the outcome of neither from a batch that came after it", () =>
+      Effect.gen(function*() {
+        const { atHeads, next } = yield* gate
+        const memory = committerOf()
+        const batches: Array<string> = []
+        const { commit } = yield* groupCommit({
+          ...memory,
+          write: (batch, plan) => {
+            batches.push(`write ${batch}`)
+            return memory.write(batch, plan)
+          },
+          // As Postgres does: whatever is not later than the last batch was committed.
+          settle: (batch) => Effect.sync(() => {
+            batches.push(`settle ${batch}`)
+            return batches.some((each) => each.startsWith("write ") && Number(each.slice(6)) >= batch)
+          })
+        }, atHeads)
+        yield* commit([request("zero", "{}")])
+        const one = yield* Effect.forkChild(commit([request("one", "{}")]))
+        const first = yield* next
+        const two = yield* Effect.forkChild(commit([request("two", "{}")]))
+        const second = yield* next
+        first.become(Exit.fail(broken))
+        second.become(Exit.fail(broken))
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(one)), [3])
+        assert.deepStrictEqual(offsetsOf(yield* Fiber.join(two)), [4])
+        // The first was not committed, so the second can not be: the batch that the first led to says nothing of it.
+        assert.deepStrictEqual(batches, ["write 1", "settle 2", "write 4", "write 5"])
+      }).pipe(Effect.scoped, Effect.provide(quiet)))
+  })
 })

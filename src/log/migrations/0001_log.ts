@@ -70,14 +70,33 @@ export default Effect.gen(function*() {
     where cause_path is not null`
 
   // Whoever commits groups: its last batch tells whether a call whose connection broke was committed. What was settled
-  // as lost is kept apart, so that the question may be asked again when its own answer was lost.
+  // as lost is kept apart, so that the question may be asked again when its own answer was lost. What the log's row
+  // says stands here too, so that a commit, which writes this row anyway, reads no other.
   yield* sql`
     create table millstream.writers (
       id bigint primary key generated always as identity,
       last_batch bigint not null default 0,
       lost_batch bigint not null default 0,
+      tx_base bigint not null,
+      notify boolean not null,
       started_at timestamptz not null default now()
     ) with (fillfactor = 50)`
+  // Locked for share: a change of the log's row waits for the new writer, or is seen by it.
+  yield* sql`
+    create function millstream.register_writer() returns bigint language sql as $$
+      insert into millstream.writers (tx_base, notify)
+      select l.tx_base, l.notify from millstream.log l for share
+      returning id
+    $$`
+  yield* sql`
+    create function millstream.tell_writers() returns trigger language plpgsql as $$
+    begin
+      update millstream.writers set tx_base = new.tx_base, notify = new.notify;
+      return null;
+    end $$`
+  yield* sql`
+    create trigger log_changed after update on millstream.log
+    for each row execute function millstream.tell_writers()`
 
   // Lives of paths that were deleted; a sweeper removes their events.
   yield* sql`create table millstream.deleted_streams (id bigint primary key)`

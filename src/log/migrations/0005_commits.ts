@@ -89,7 +89,64 @@ export default Effect.gen(function*() {
       end if;
     end $$`
 
-  // Commits a group of which some is what owners of processors did: `append_events`, the leases that it rests on, and
+  // Leases, by index, that are not held in their epoch any more. Those that are stay so until the transaction ends.
+  yield* sql`
+    create function millstream.lapsed_leases(p_leases text[], p_epochs bigint[]) returns int[] language plpgsql as $$
+    begin
+      return (
+        select array_agg(p.place)
+        from (select unnest(p_leases) as name, unnest(p_epochs) as epoch, generate_subscripts(p_leases, 1) as place) p
+        left join (
+          select s.name, s.epoch from millstream.processors s where s.name = any(p_leases) order by s.name for key share
+        ) l on l.name = p.name and l.epoch = p.epoch
+        where l.name is null
+      );
+    end $$`
+
+  // Commits a group of which some is what owners of processors did, as most such groups are: `append_at_heads`, and the
+  // leases that it rests on are held, and what is written of instances is as it must be. The last parameters are those
+  // of `commit_events`, which looks step by step where this returns null or fails.
+  yield* sql`
+    create function millstream.commit_at_heads(
+      p_writer bigint, p_batch bigint, p_after bigint, p_notice text,
+      p_ids bigint[], p_heads bigint[], p_new_heads bigint[], p_updated timestamptz[],
+      p_streams int[], p_offsets bigint[], p_types text[], p_payloads text[],
+      p_states text[], p_metadata text[], p_keys text[],
+      p_asked_ids bigint[], p_asked_keys text[],
+      p_cause_paths text[], p_cause_offsets bigint[], p_cause_processors text[], p_cause_hops int[],
+      p_leases text[], p_epochs bigint[],
+      p_asserted bigint[], p_asserted_processors text[],
+      p_lives bigint[], p_processors text[], p_revisions bigint[], p_versions int[], p_done bigint[],
+      p_instance_states text[], p_fibers text[], p_busy boolean[], p_parked bigint[], p_errors text[], p_kept boolean[],
+      p_cursor_lives bigint[], p_cursor_processors text[], p_cursor_names text[], p_cursor_values text[],
+      p_most_cursors bigint
+    ) returns double precision language plpgsql as $$
+    declare
+      v_clock double precision;
+      v_lapsed int[];
+      v_gone int[];
+      v_changed int[];
+      v_crowded int[];
+    begin
+      v_clock := millstream.append_at_heads(
+        p_writer, p_batch, p_after, p_notice, p_ids, p_heads, p_new_heads, p_updated, p_streams, p_offsets, p_types,
+        p_payloads, p_states, p_metadata, p_keys, p_asked_ids, p_asked_keys, p_cause_paths, p_cause_offsets,
+        p_cause_processors, p_cause_hops);
+      if v_clock is null then
+        return null;
+      end if;
+      v_lapsed := millstream.lapsed_leases(p_leases, p_epochs);
+      select w.gone, w.changed, w.crowded into v_gone, v_changed, v_crowded from millstream.write_instances(
+        p_asserted, p_asserted_processors, p_lives, p_processors, p_revisions, p_versions, p_done, p_instance_states,
+        p_fibers, p_busy, p_parked, p_errors, p_kept, p_cursor_lives, p_cursor_processors, p_cursor_names,
+        p_cursor_values, p_most_cursors) w;
+      if coalesce(v_lapsed, v_gone, v_changed, v_crowded) is not null then
+        raise serialization_failure;
+      end if;
+      return v_clock;
+    end $$`
+
+  // Commits any such group: `append_events`, the leases that it rests on, and
   // what is written of instances, or nothing of all that. The last arrays are leases, instances that must exist,
   // instances that are written, in this revision, and fibers' cursors. Returns what is not as it must be by index:
   // leases that have lapsed, instances that are gone, have changed or would have more cursors than they may.
@@ -126,12 +183,7 @@ export default Effect.gen(function*() {
           p_asked_ids, p_asked_keys, p_notice);
         -- It tells the time only where it wrote.
         if v_verdict.clock is not null then
-          select array_agg(p.place) into lapsed
-          from (select unnest(p_leases) as name, unnest(p_epochs) as epoch, generate_subscripts(p_leases, 1) as place) p
-          left join (
-            select s.name, s.epoch from millstream.processors s where s.name = any(p_leases) order by s.name for key share
-          ) l on l.name = p.name and l.epoch = p.epoch
-          where l.name is null;
+          lapsed := millstream.lapsed_leases(p_leases, p_epochs);
           select w.gone, w.changed, w.crowded into gone, changed, crowded from millstream.write_instances(
             p_asserted, p_asserted_processors, p_lives, p_processors, p_revisions, p_versions, p_done, p_instance_states,
             p_fibers, p_busy, p_parked, p_errors, p_kept, p_cursor_lives, p_cursor_processors, p_cursor_names,
