@@ -263,9 +263,9 @@ export class Course {
       this.outbox.add({ ...this.stand(event.offset), appends: [], isLazy: true })
       return undefined
     }
-    const { maxHops, retry } = this.options
-    return Reaction.react({ origin, hook, maxHops, retry, onFailed: this.retrying }).pipe(
-      Effect.mapError((error): Park => ({ _tag: "Park", offset: event.offset, error: describe(error) })),
+    const { maxHops, retry, takeTurn } = this.options
+    return Reaction.react({ origin, hook, maxHops, retry, takeTurn, onFailed: this.retrying }).pipe(
+      Effect.mapError((error) => Halt.park(event.offset, describe(error))),
       Effect.andThen((appends) => {
         if (this.options.status.now === "retrying") this.options.status.now = "folding"
         return this.deliver(event, appends)

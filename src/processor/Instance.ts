@@ -15,6 +15,7 @@ import type { Growth } from "../log/Growth.ts"
 import { Course } from "./Course.ts"
 import * as FiberRecords from "./FiberRecords.ts"
 import type { Folding } from "./Folding.ts"
+import type { TakeTurn } from "./HookTurns.ts"
 import type { Any } from "./Processor.ts"
 
 /** What all instances of a processor on this server have in common. */
@@ -22,6 +23,7 @@ export interface Shared {
   readonly processor: Any
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly maxHops: number
+  readonly takeTurn: TakeTurn
   readonly store: EventStore["Service"]
   readonly growth: Growth["Service"]
   readonly directory: Directory["Service"]

@@ -7,18 +7,21 @@ import type { InvalidEvent } from "../domain/StreamError.ts"
 import type { AppendRequest } from "../log/EventStore.ts"
 import * as Emission from "./Emission.ts"
 import type { HookTools } from "./Folding.ts"
+import type { TakeTurn } from "./HookTurns.ts"
 
 export interface Options {
   readonly origin: Emission.Origin
   readonly hook: (tools: HookTools) => Effect.Effect<unknown, unknown, Scope.Scope>
   readonly maxHops: number
   readonly retry: Schedule.Schedule<unknown, unknown>
+  /** Each attempt waits for one; between two it has none. */
+  readonly takeTurn: TakeTurn
   /** Hears that an attempt failed. */
   readonly onFailed: Effect.Effect<void>
 }
 
 /** Runs the hook; its appends, or what the last attempt failed with. */
-export const react = ({ hook, maxHops, onFailed, origin, retry }: Options): Effect.Effect<
+export const react = ({ hook, maxHops, onFailed, origin, retry, takeTurn }: Options): Effect.Effect<
   ReadonlyArray<AppendRequest>,
   unknown
 > => {
@@ -43,13 +46,22 @@ export const react = ({ hook, maxHops, onFailed, origin, retry }: Options): Effe
           return Effect.void
         })
     }
-    return Effect.scoped(Effect.suspend(() => hook(tools))).pipe(
+    return takeTurn(Effect.scoped(Effect.suspend(() => hook(tools)))).pipe(
       // One that is stopped from outside does not come here; one that throws, or stops itself, has failed.
       Effect.catchCause((cause) => Effect.fail(Cause.hasInterruptsOnly(cause) ? stopped : Cause.squash(cause))),
       Effect.andThen(Effect.suspend(() => refused === undefined ? Effect.succeed(appends) : Effect.fail(refused)))
     )
   })
-  return attempt.pipe(Effect.tapError(() => onFailed), Effect.retry(retry))
+  return Effect.catch(attempt, (error) => {
+    // The schedule sees the first failure too, and is begun only here: it costs as much as a short hook.
+    let next: typeof attempt = Effect.fail(error)
+    const again = Effect.suspend(() => {
+      const now = next
+      next = attempt
+      return now
+    })
+    return again.pipe(Effect.tapError(() => onFailed), Effect.retry(retry))
+  })
 }
 
 const stopped = new Error("The hook interrupted itself")

@@ -11,6 +11,7 @@ import { Directory } from "../log/Directory.ts"
 import { EventStore } from "../log/EventStore.ts"
 import { Growth } from "../log/Growth.ts"
 import { Host } from "./Host.ts"
+import { HookTurns } from "./HookTurns.ts"
 import type { Status } from "./Instance.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import { Ownership } from "./Ownership.ts"
@@ -51,6 +52,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     directory: yield* Directory,
     checkpoints: yield* Checkpoints
   }
+  const turns = new HookTurns()
   const hosts = new Map<string, Host>()
 
   const run = Effect.fnUntraced(function*(
@@ -62,7 +64,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
     if (wrong !== undefined) {
       return yield* Effect.die(new Misconfigured({ message: `The processor ${name} can not run: ${wrong}` }))
     }
-    const host = new Host({ ...services, processor, streams, retry, maxHops: options.maxHops })
+    const { maxHops } = options
+    const host = new Host({ ...services, processor, streams, retry, maxHops, takeTurn: turns.share() })
     yield* Effect.acquireRelease(
       Effect.sync(() => hosts.set(name, host)),
       () => Effect.sync(() => hosts.delete(name))

@@ -147,11 +147,14 @@ const latency = Effect.fnUntraced(function*({ appends, rounds }: Extract<Job, { 
   return found
 })
 
-/** What this process holds, in bytes. */
+/**
+ * What this process holds, in bytes. V8 keeps the pages that garbage has left for later, and gives them back when it has
+ * had nothing much to do for some 100 seconds; here it is asked to do so at once.
+ */
 const memory = Effect.gen(function*() {
   // What is given back in a finaliser or a later turn is not held.
   for (let i = 0; i < 3; i++) {
-    globalThis.gc?.()
+    globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" })
     yield* Effect.sleep("50 millis")
   }
   const { external, heapUsed, rss } = process.memoryUsage()
@@ -178,7 +181,13 @@ const asleep = Effect.fnUntraced(function*({ instances }: Extract<Job, { readonl
     if (undone.length > 0) return yield* Effect.die(new Error(`${undone.length} instances sleep and are not done`))
     const after = yield* memory
     return {
-      measured: { heap: after.heap - before.heap, rss: after.rss - before.rss, awake: awake.heap - before.heap }
+      measured: {
+        heap: after.heap - before.heap,
+        rss: after.rss - before.rss,
+        // Of the whole process so far, in kilobytes.
+        most: process.resourceUsage().maxRSS * 1_024 - before.rss,
+        awake: awake.heap - before.heap
+      }
     }
   })
   yield* fallAsleep("/warm", 100)

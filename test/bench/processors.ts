@@ -185,8 +185,9 @@ await Child.main(async () => {
         verdict(grown < memoryBar)
       ])
     }
-    const awake = found.measured["awake"] ?? Number.NaN
+    const { awake = Number.NaN, most = Number.NaN } = found.measured
     rows.push([`${instances} instances awake, heap and external`, "MB", "", megabytes(awake)])
+    rows.push([`${instances} instances, resident set at most, with garbage`, "MB", "", megabytes(most)])
   }
 
   const start = async () => {
