@@ -33,6 +33,7 @@ const arrows: Record<string, ReadonlyArray<string>> = {
   "ServiceConfig.ts": ["domain"],
   "Database.ts": ["log", "ServiceConfig.ts"],
   "Opening.ts": [],
+  "Telemetry.ts": ["Opening.ts"],
   "millstream.ts": ["domain", "api", "client", "processor"],
   "client.ts": ["domain", "api", "client", "client/RemoteProcessors.ts"],
   "server.ts": [everything],

@@ -203,7 +203,7 @@ const table = {
   ),
   otlpEndpoint: optional(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "Where traces and metrics are sent by OTLP; left out, nowhere",
+    "Where traces, metrics and logs are sent by OTLP, as JSON over HTTP; left out, nowhere",
     (url) => isUrl(url, ["http:", "https:"]) ? Result.succeed(url) : Result.fail("a URL that begins with http")
   )
 } satisfies { readonly [Name in keyof Settings]: Setting<Settings[Name]> }

@@ -3,9 +3,9 @@
  * hear of it. Everything is configured in `ServiceConfig`.
  */
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Layer } from "effect"
-import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
-import { Otlp, PrometheusMetrics } from "effect/observability"
+import { Console, Effect, identity, Layer } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
 import * as CircuitBreakerHooks from "./builtin/CircuitBreakerHooks.ts"
 import { Jsonata } from "./builtin/Jsonata.ts"
 import * as ScheduleHooks from "./builtin/schedule/ScheduleHooks.ts"
@@ -40,6 +40,7 @@ import * as Supervisor from "./processor/Supervisor.ts"
 import { TimeTravel } from "./processor/TimeTravel.ts"
 import { ServiceConfig } from "./ServiceConfig.ts"
 import type { Settings } from "./ServiceConfig.ts"
+import * as Telemetry from "./Telemetry.ts"
 
 /** How long open answers may take to end when the service stops; tails never would. */
 const gracefulShutdownTimeout = "500 millis"
@@ -108,7 +109,8 @@ const Judged = Layer.effectDiscard(Effect.gen(function*() {
 const Http = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* ServiceConfig
   const server = yield* NodeServer.make(settings)
-  const takeAppends = yield* HotAppend.make
+  // The short way makes no spans.
+  const takeAppends = settings.otlpEndpoint === undefined ? yield* HotAppend.make : identity
   const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config })
   return Layer.merge(served, Opened).pipe(
     Layer.provide(Access.layerTracing),
@@ -119,13 +121,9 @@ const Http = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
-/** Traces, metrics and logs go where `OTEL_EXPORTER_OTLP_ENDPOINT` says. */
+/** What it tells of itself goes where `OTEL_EXPORTER_OTLP_ENDPOINT` says. */
 const Observability = Layer.unwrap(Effect.map(ServiceConfig, ({ otlpEndpoint }) =>
-  otlpEndpoint === undefined
-    ? Layer.empty
-    : Otlp.layerJson({ baseUrl: otlpEndpoint, resource: { serviceName: "millstream" } }).pipe(
-      Layer.provide(FetchHttpClient.layer)
-    )))
+  otlpEndpoint === undefined ? Layer.empty : Telemetry.layer(otlpEndpoint)))
 
 const headless = BuiltIn.pipe(
   Layer.provideMerge(Secrets.layer),
@@ -140,6 +138,7 @@ const whole = <E = never, R = never>(hosted: Layer.Layer<never, E, R> = Layer.em
   Http.pipe(
     Layer.provide(hosted),
     Layer.provideMerge(headless),
+    Layer.provide(Observability),
     Layer.provide(Judged)
   )
 

@@ -4,7 +4,8 @@
  * `judgeIngest`, since it is in the path; an append without a token is judged where its signature can be.
  */
 import { Context, Effect, Layer, Redacted } from "effect"
-import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
+import { ReadQuery, ReadWithinQuery } from "../api/ReadQuery.ts"
 import { Forbidden, InvalidPath, InvalidRequest, Unauthorized } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import { ServiceConfig } from "../ServiceConfig.ts"
@@ -174,8 +175,15 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | ServiceCon
   })
 )
 
-/** No span tells of requests whose URL holds a token. */
-export const layerTracing: Layer.Layer<never> = Layer.succeed(
-  HttpMiddleware.TracerDisabledWhen,
-  ({ url }) => isIngest(url)
+/** However it is spelled, so that a token which nothing takes is not told either. */
+const mayHoldToken = /^(?:[a-z]+:\/\/[^/]*)?[/\\]*in(?:[/\\]|%2f|%5c)/i
+
+/** Parameters of reads, whose values may be told: in any other, which is refused or kept as it is, may be a secret. */
+const told = new Set([...Object.keys(ReadQuery.fields), ...Object.keys(ReadWithinQuery.fields)])
+const untold = new RegExp(`^(?!(?:${[...told].join("|")})$)`)
+
+/** No span tells of requests whose URL holds a token, or what only their sender knows the meaning of. */
+export const layerTracing: Layer.Layer<never> = Layer.merge(
+  Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) => mayHoldToken.test(url)),
+  Layer.succeed(UrlParams.CurrentRedactedNames, [untold])
 )
