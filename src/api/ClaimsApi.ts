@@ -19,6 +19,25 @@ export const UndoneQuery = Schema.Struct({
   pretty: Parameter.pretty
 })
 
+const version = Parameter.wholeNumber(0, Claim.maxVersion)
+
+export const UnpreparedQuery = Schema.Struct({
+  version: version.pipe(Schema.annotateKey({ description: "The version that is being prepared" })),
+  after: Schema.optionalKey(StreamPath).pipe(
+    Schema.annotateKey({ description: "Goes on after this stream, as the answer before says" })
+  ),
+  pretty: Parameter.pretty
+})
+
+export const SnapshotQuery = Schema.Struct({
+  version: version.pipe(Schema.annotateKey({ description: "The version that the state was folded with" })),
+  life: Claim.Life.pipe(Schema.annotateKey({ description: "Of the stream, as its instance says" })),
+  offset: Parameter.wholeNumber(0).pipe(
+    Schema.annotateKey({ description: "The last state at or before this is what is found" })
+  ),
+  pretty: Parameter.pretty
+})
+
 /** Most events of one page. */
 const maxPage = 1_000
 
@@ -53,7 +72,8 @@ export class ClaimsApi extends HttpApiGroup.make("claims").add(
     description: "The first claim makes the processor known. One owner at a time has it: repeated with the `owner` " +
       "of the reply, a claim renews the lease, which runs out after `MILLSTREAM_LEASE` seconds or `leaseMillis`; a " +
       "rival gets `epoch: null` and nothing until then. Whoever makes another `version` known takes over at " +
-      "once, and the older one gets nothing any more. `instances` are the streams on which events wait. For each, " +
+      "once, and the older one gets nothing any more; a program that starts again under the name of before, with a " +
+      "version of before, says `takeOver`. `instances` are the streams on which events wait. For each, " +
       "read what follows `offset` (from the first event where `state` is `null`), fold it, and commit what it leads " +
       "to. With `waitMillis` the answer comes once there is something.\n\n" +
       "```\ncurl -d '{\"streams\":\"/games/**\",\"consumes\":[\"ping\"],\"emits\":[\"pong\"]}' " +
@@ -138,6 +158,52 @@ export class ClaimsApi extends HttpApiGroup.make("claims").add(
     query: ProcessorsQuery,
     summary: "The instance on one stream",
     description: "As a claim lists it, with the state of whatever version; `null` where the stream has no events."
+  })),
+  HttpApiEndpoint.post("prepare", "/api/processors/:name/prepare", {
+    params: NameParams,
+    query: ProcessorsQuery,
+    payload: Claim.PrepareRequest,
+    success: Schema.Struct({}),
+    error: errors
+  }).annotateMerge(Documentation.endpoint({
+    query: ProcessorsQuery,
+    summary: "Say that another version is being prepared",
+    description: "To take over without a pause: states that are kept of that version stay for ten minutes after it " +
+      "was said last, and `/api/processors` tells for 15 seconds how many instances are `left`. Registering the " +
+      "version takes over."
+  })),
+  HttpApiEndpoint.get("unprepared", "/api/processors/:name/unprepared", {
+    params: NameParams,
+    query: UnpreparedQuery,
+    success: Claim.Unprepared,
+    error: [...Problem.access, Problem.InvalidPath, Problem.Unavailable]
+  }).annotateMerge(Documentation.endpoint({
+    query: UnpreparedQuery,
+    summary: "What a version that is being prepared has still to fold",
+    description: "In order of path: instances of which no state of that version is kept as far as they are. A page " +
+      "may be empty; the list ends where `after` is `null`."
+  })),
+  HttpApiEndpoint.get("snapshot", "/api/processors/:name/snapshot", {
+    params: NameParams,
+    query: SnapshotQuery,
+    success: Claim.FoundSnapshot,
+    error: [...Problem.access, Problem.Unavailable]
+  }).annotateMerge(Documentation.endpoint({
+    query: SnapshotQuery,
+    summary: "The last state that was kept of an instance",
+    description: "With `fibers`, what that state asks for. `null` where there is none: fold from the first event."
+  })),
+  HttpApiEndpoint.post("keep", "/api/processors/:name/keep", {
+    params: NameParams,
+    query: ProcessorsQuery,
+    payload: Claim.KeepRequest,
+    success: Claim.Kept,
+    error: errors
+  }).annotateMerge(Documentation.endpoint({
+    query: ProcessorsQuery,
+    summary: "Keep a state of a version that is being prepared",
+    description: "The instance itself stays as it is, and its owner acts on. `kept` is false where the stream was " +
+      "deleted meanwhile. Of what is kept within 10,000 events the last one counts."
   })),
   HttpApiEndpoint.get("page", "/api/page/:path", {
     params: PathParams,

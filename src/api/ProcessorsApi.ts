@@ -53,8 +53,9 @@ export class ProcessorsApi extends HttpApiGroup.make("processors").add(
   }).annotateMerge(Documentation.endpoint({
     query: ProcessorsQuery,
     summary: "The processors that were ever registered",
-    description: "In order of name. `owner` acts for it now, on this server or another; `here` says whether this " +
-      "server has its definition and so can fold its past."
+    description: "In order of name. `owner` acts for it now, on this server or another; `preparing` names the versions that " +
+      "are folded beside it, to take over, and how many streams these have left; `here` says whether this server has its " +
+      "definition and so can fold its past."
   })),
   HttpApiEndpoint.get("instances", "/api/processors/:name/instances", {
     params: NameParams,

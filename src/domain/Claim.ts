@@ -14,6 +14,9 @@ const maxTypes = 1_000
 /** How long an owner may hold a processor without a word: above an hour a crash would stop it for too long. */
 const leaseMillis = { minimum: 100, maximum: 3_600_000 }
 
+/** Most instances that can be left, as Postgres's integers hold it. */
+const maxLeft = 2_147_483_647
+
 /** How long a claim may wait for something to do: what sits between may cut an answer off that takes longer. */
 const waitMillis = { minimum: 0, maximum: 30_000 }
 
@@ -59,7 +62,9 @@ export const Cursor = Schema.Struct({ kind: Name, key: Name, value: Schema.Json 
 /** Why an instance waits for a person: the event that could not be handled, and what it failed with. */
 const Parked = Schema.Struct({ offset: Offset, error: Schema.String.pipe(Schema.check(Schema.isMaxLength(10_000))) })
 
-const Version = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2_147_483_647 })))
+/** As Postgres's integers hold it. */
+export const maxVersion = 2_147_483_647
+const Version = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxVersion })))
 const Revision = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
 
 const registration = {
@@ -82,6 +87,12 @@ export const ClaimRequest = Schema.Struct({
   ...registration,
   /** Who claims: from the reply before, or a name of one's own. Left out, a new name is made. */
   owner: Schema.optionalKey(Type.annotate({ description: "From the reply before, or a name of one's own" })),
+  /**
+   * Whether this definition takes the place of another one. Left out, it does when this owner is heard of first, or
+   * after a minute or more; `true` does it at any rate, for a program that has just started, and `false` never, for one
+   * that goes on.
+   */
+  takeOver: Schema.optionalKey(Schema.Boolean),
   /** Lists instances behind this stream. */
   after: Schema.optionalKey(StreamPath),
   /** Lists at most so many; with 0 the lease alone is taken or renewed. */
@@ -194,6 +205,48 @@ export const Moved = Schema.Struct({ paths: Schema.Array(StreamPath), more: Sche
   identifier: "Moved"
 })
 export const Undone = Schema.Struct({ paths: Schema.Array(StreamPath) }).annotate({ identifier: "Undone" })
+
+/** Says that a version is being prepared. */
+export const PrepareRequest = Schema.Struct({
+  version: Version,
+  /** Instances that it has no state of yet. */
+  left: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxLeft })))
+}).annotate({ identifier: "PrepareRequest" })
+
+/** Instances of which a version has no state as far as they are. */
+export const Unprepared = Schema.Struct({
+  instances: Schema.Array(Schema.Struct({
+    streamPath: StreamPath,
+    life: Life,
+    /** Fold it up to here. */
+    offset: Offset,
+    /** A reducer that throws at one of these leaves the state as it is. */
+    skipped: Schema.optionalKey(Schema.Array(Offset))
+  })),
+  /** Go on behind this stream; `null` where that was all. */
+  after: Schema.NullOr(StreamPath)
+}).annotate({ identifier: "Unprepared" })
+
+/** A state that was kept, and what it asks for. */
+const Snapshot = Schema.Struct({ offset: Offset, state: Schema.Json, fibers: Schema.Json })
+export const FoundSnapshot = Schema.Struct({ snapshot: Schema.NullOr(Snapshot) }).annotate({
+  identifier: "FoundSnapshot"
+})
+
+/** A state to keep of an instance, folded by a version. */
+export const KeepRequest = Schema.Struct({
+  version: Version,
+  life: Life,
+  /** Of the last event that is in the state. */
+  offset: Offset,
+  state: Schema.Json,
+  /** What the state asks for. */
+  fibers: Schema.optionalKey(Schema.Json)
+}).annotate({ identifier: "KeepRequest" })
+export type KeepRequest = typeof KeepRequest.Type
+
+/** Whether it was kept: not where the stream was deleted meanwhile. */
+export const Kept = Schema.Struct({ kept: Schema.Boolean }).annotate({ identifier: "Kept" })
 
 /** A part of a stream, as much as one answer holds. */
 export const Page = Schema.Struct({

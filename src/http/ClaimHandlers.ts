@@ -6,11 +6,12 @@ import { Effect, Layer, Option } from "effect"
 import type { Result } from "effect"
 import { HttpRouter } from "effect/http"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import { PageQuery, UndoneQuery } from "../api/ClaimsApi.ts"
+import { PageQuery, SnapshotQuery, UndoneQuery, UnpreparedQuery } from "../api/ClaimsApi.ts"
 import { ProcessorsQuery } from "../api/ProcessorsApi.ts"
 import type { ClaimRequest, RegisterRequest } from "../domain/Claim.ts"
 import * as Claim from "../domain/Claim.ts"
 import type { JsonText } from "../domain/EventText.ts"
+import * as Json from "../domain/JsonText.ts"
 import { InvalidRequest } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
 import type { Lease, Registration } from "../log/Checkpoints.ts"
@@ -45,6 +46,7 @@ const registration = (processor: string, request: RegisterRequest): Registration
 const claiming = (processor: string, request: ClaimRequest): Claiming => ({
   registration: registration(processor, request),
   owner: request.owner,
+  takeOver: request.takeOver,
   millis: request.leaseMillis,
   after: request.after,
   limit: request.limit ?? Claim.maxClaimed,
@@ -59,11 +61,15 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const decodeQuery = Query.decoder(ProcessorsQuery)
   const decodeUndone = Query.decoder(UndoneQuery)
   const decodePage = Query.decoder(PageQuery)
+  const decodeUnprepared = Query.decoder(UnpreparedQuery)
+  const decodeSnapshot = Query.decoder(SnapshotQuery)
   const decodeRegister = CommitBody.decoder(Claim.RegisterRequest)
   const decodeClaim = CommitBody.decoder(Claim.ClaimRequest)
   const decodeCommit = CommitBody.decoder(Claim.CommitRequest)
   const decodeEpoch = CommitBody.decoder(Claim.EpochRequest)
   const decodeOpen = CommitBody.decoder(Claim.OpenRequest)
+  const decodePrepare = CommitBody.decoder(Claim.PrepareRequest)
+  const decodeKeep = CommitBody.decoder(Claim.KeepRequest)
 
   /** Answers what an owner sends to one of its processor's routes. */
   const take = <A>(
@@ -106,6 +112,30 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       (opened) => `{"instance":${Option.isNone(opened) ? "null" : ClaimText.instance(lease, opened.value)}}`
     )
   })
+
+  yield* take("prepare", decodePrepare, (processor, { request: { left, version } }) =>
+    Effect.as(claims.prepare(processor, version, left), "{}"))
+  yield* take("keep", decodeKeep, (processor, { request: { life, offset, version }, source }) => {
+    const [state = "null", fibers = "[]"] = Json.members(source, ["state", "fibers"])
+    return Effect.map(
+      claims.keep(processor, version, BigInt(life), { offset, state, fibers }),
+      (kept) => JSON.stringify({ kept })
+    )
+  })
+
+  const unprepared = Effect.fnUntraced(function*(url: string) {
+    const { after = "", version } = yield* Effect.fromResult(decodeUnprepared(url))
+    const processor = yield* Effect.fromResult(ProcessorUrl.nameIn(url))
+    return ClaimText.unprepared(yield* checkpoints.unprepared(processor, version, after))
+  })
+  yield* router.add("GET", `${prefix}/:name/unprepared`, (request) => Reply.answer(request, unprepared(request.url)))
+
+  const snapshot = Effect.fnUntraced(function*(url: string) {
+    const { life, offset, version } = yield* Effect.fromResult(decodeSnapshot(url))
+    const processor = yield* Effect.fromResult(ProcessorUrl.nameIn(url))
+    return ClaimText.snapshot(yield* checkpoints.snapshot(processor, version, BigInt(life), offset))
+  })
+  yield* router.add("GET", `${prefix}/:name/snapshot`, (request) => Reply.answer(request, snapshot(request.url)))
 
   const undone = Effect.fnUntraced(function*(url: string) {
     const { after = "" } = yield* Effect.fromResult(decodeUndone(url))

@@ -11,6 +11,8 @@ import type { StreamPath } from "../domain/StreamPath.ts"
 
 /** Bound of one page of streams or instances. */
 export const pageInstances = 1_000
+/** A state is kept once in so many events, for time travel: of those that are kept within them the last one counts. */
+export const keepEvery = 10_000
 
 /** The right to act for a processor. A later owner has a greater epoch, and an older one's commits are refused. */
 export interface Lease {
@@ -33,7 +35,21 @@ export interface Registration {
 /** A registered processor and who acts for it now. */
 export interface Registered extends Registration {
   readonly owner: string | undefined
+  /** Other versions of it that are being prepared. */
+  readonly preparing: ReadonlyArray<Preparing>
 }
+
+/** A version that is folded beside the registered one, to take over. */
+export interface Preparing {
+  readonly version: number
+  /** Instances that it had no state of when that was told last, or none as far as they were. */
+  readonly left: number
+}
+
+/** A version whose server has not said for so long that it prepares it is told of no more. */
+export const preparingSeconds = 15
+/** And after so long what was kept for it is forgotten: until then a server that starts again goes on there. */
+export const preparedSeconds = 600
 
 /** Why an instance waits for a person. */
 export interface Parked {
@@ -86,10 +102,20 @@ export interface FiberCursor {
   readonly value: JsonText
 }
 
-/** A state that was kept. */
+/** A state that was kept, and what it asked for. */
 export interface Snapshot {
   readonly offset: number
   readonly state: JsonText
+  readonly fibers: JsonText
+}
+
+/** An instance of which a version has no state, or none as far as it is. */
+export interface Unprepared extends Pick<Instance, "path" | "life" | "offset" | "skipped"> {}
+
+export interface UnpreparedPage {
+  readonly instances: ReadonlyArray<Unprepared>
+  /** Go on behind this path; none: that was all. */
+  readonly after: string | undefined
 }
 
 export type Change =
@@ -162,6 +188,29 @@ export class Checkpoints extends Context.Service<Checkpoints, {
     life: bigint,
     offset: number
   ) => Effect.Effect<Option.Option<Snapshot>, Unavailable>
+  /**
+   * Says that another version than the registered is being prepared, and how many instances are left: its states are
+   * kept for `preparedSeconds` more.
+   */
+  readonly prepare: (processor: string, version: number, left: number) => Effect.Effect<void, Unavailable>
+  /**
+   * Instances of which a version has no state as far as they are, among the next `pageInstances` in order of path.
+   */
+  readonly unprepared: (
+    processor: string,
+    version: number,
+    after: string
+  ) => Effect.Effect<UnpreparedPage, Unavailable>
+  /**
+   * Keeps a state of a version, whoever acts for the processor. Whether it was kept: not where the instance is gone, or
+   * from elsewhere, where it is larger than a request.
+   */
+  readonly keep: (
+    processor: string,
+    version: number,
+    life: bigint,
+    snapshot: Snapshot
+  ) => Effect.Effect<boolean, Unavailable>
   /** Changes an instance at a person's word and records it on the stream, together. */
   readonly change: (processor: string, path: StreamPath, change: Change) => Effect.Effect<void, Unavailable | NotFound>
 }>()("millstream/log/Checkpoints") {}

@@ -5,7 +5,16 @@ import type { AppendError, NotFound } from "../domain/StreamError.ts"
 import { Fenced } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
-import type { Change, Claimant, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
+import type {
+  Change,
+  Claimant,
+  Instance,
+  Lease,
+  Registered,
+  Registration,
+  Snapshot,
+  UnpreparedPage
+} from "./Checkpoints.ts"
 import { pageInstances } from "./Checkpoints.ts"
 import type { Appended, Commit, Cursor } from "./EventStore.ts"
 import * as FiberCursors from "./FiberCursors.ts"
@@ -13,6 +22,7 @@ import * as InstanceChange from "./InstanceChange.ts"
 import type { Coverage, Row } from "./MemoryInstance.ts"
 import { isUndone, movedOf, write } from "./MemoryInstance.ts"
 import type { MemoryLog } from "./MemoryLog.ts"
+import { MemorySnapshots } from "./MemorySnapshots.ts"
 
 /** Events that one move of a cursor passes. */
 const advancedEvents = 2_000
@@ -27,6 +37,7 @@ interface Known {
   coverage: ReadonlyArray<Coverage>
   readonly rows: Map<StreamPath, Row>
   readonly lives: Map<bigint, Row>
+  readonly snapshots: MemorySnapshots
   epoch: bigint
   holder: { readonly owner: string; readonly until: number } | undefined
 }
@@ -53,6 +64,7 @@ export class MemoryCheckpoints {
         coverage: [covered],
         rows: new Map(),
         lives: new Map(),
+        snapshots: new MemorySnapshots(),
         epoch: 0n,
         holder: undefined
       })
@@ -63,15 +75,17 @@ export class MemoryCheckpoints {
         known.holder = undefined
       }
       known.registration = { ...registration, startFrom: known.registration.startFrom }
+      known.snapshots.register(registration.version)
       if (known.coverage.at(-1)?.streams !== streams) known.coverage = [...known.coverage, covered].slice(-maxCoverage)
     }
   }
 
   registered(now: number): ReadonlyArray<Registered> {
     return [...this.processors.values()]
-      .map(({ holder, registration }) => ({
+      .map(({ holder, registration, snapshots }) => ({
         ...registration,
-        owner: holder !== undefined && holder.until > now ? holder.owner : undefined
+        owner: holder !== undefined && holder.until > now ? holder.owner : undefined,
+        preparing: snapshots.preparing(now)
       }))
       .sort((a, b) => a.processor < b.processor ? -1 : 1)
   }
@@ -85,6 +99,8 @@ export class MemoryCheckpoints {
   ): Lease | undefined {
     const known = this.processors.get(processor)
     if (known === undefined || (version ?? known.registration.version) !== known.registration.version) return undefined
+    // Whoever acts comes by again and again.
+    known.snapshots.sweep(known.registration.version, now)
     const { holder } = known
     if (holder !== undefined && holder.owner !== owner && holder.until > now) return undefined
     if (holder?.owner !== owner) known.epoch += 1n
@@ -143,9 +159,27 @@ export class MemoryCheckpoints {
   }
 
   snapshot(processor: string, version: number, life: bigint, offset: number): Snapshot | undefined {
-    return this.processors.get(processor)?.lives.get(life)?.snapshots
-      .flatMap((each) => each.version === version && each.kept.offset <= offset ? each.kept : [])
-      .reduce<Snapshot | undefined>((last, each) => last === undefined || each.offset >= last.offset ? each : last, undefined)
+    return this.processors.get(processor)?.snapshots.nearest(version, life, offset)
+  }
+
+  prepare(processor: string, version: number, left: number, now: number): void {
+    const known = this.processors.get(processor)
+    if (known !== undefined && known.registration.version !== version) known.snapshots.prepare(version, left, now)
+  }
+
+  unprepared(processor: string, version: number, after: string): UnpreparedPage {
+    const page = this.rowsAfter(processor, after).slice(0, pageInstances).map(({ instance }) => instance)
+    return {
+      instances: this.processors.get(processor)?.snapshots.unprepared(version, page) ?? [],
+      after: page.length < pageInstances ? undefined : page.at(-1)?.path
+    }
+  }
+
+  keep(processor: string, version: number, life: bigint, snapshot: Snapshot): boolean {
+    const known = this.processors.get(processor)
+    if (known?.lives.has(life) !== true) return false
+    known.snapshots.keepPrepared(version, life, snapshot)
+    return true
   }
 
   change(processor: string, path: StreamPath, change: Change, now: number): Result.Result<void, NotFound> {
@@ -153,7 +187,7 @@ export class MemoryCheckpoints {
     if (row === undefined) return Result.fail(InstanceChange.missing(processor, path))
     return Result.map(InstanceChange.apply(processor, this.shown(row), change), ({ event, instance }) => {
       const decided = Result.getOrThrow(this.log.decide([{ path, events: [propose(event)], byServer: true }], now))
-      if (change._tag === "Refold") row.snapshots = []
+      if (change._tag === "Refold") this.processors.get(processor)?.snapshots.forget(row.instance.life)
       row.instance = instance
       this.log.write(decided)
     })
@@ -177,7 +211,11 @@ export class MemoryCheckpoints {
       return Result.fail(FiberCursors.tooMany(lease.processor))
     }
     return Result.map(this.log.decide(appends, now), (decided) => {
-      if (row !== undefined && checkpoint !== undefined) write(row, checkpoint)
+      if (row !== undefined && checkpoint !== undefined) {
+        const { keep, ...written } = checkpoint
+        write(row, written)
+        if (keep) held.success.snapshots.write(written)
+      }
       if (row !== undefined) row.instance = { ...row.instance, cursors: moved }
       this.log.write(decided)
       return decided.appended
@@ -186,10 +224,13 @@ export class MemoryCheckpoints {
 
   /** Forgets what was done on streams that are deleted. */
   drop(paths: ReadonlyArray<StreamPath>): void {
-    for (const { lives, rows } of this.processors.values()) {
+    for (const { lives, rows, snapshots } of this.processors.values()) {
       for (const path of paths) {
         const row = rows.get(path)
-        if (row !== undefined) lives.delete(row.instance.life)
+        if (row !== undefined) {
+          lives.delete(row.instance.life)
+          snapshots.forget(row.instance.life)
+        }
         rows.delete(path)
       }
     }
@@ -235,7 +276,6 @@ export class MemoryCheckpoints {
         cursors: []
       },
       noted: born,
-      snapshots: [],
       coverage: coverage.at(-1)
     }
     rows.set(path, row)

@@ -64,6 +64,10 @@ export const layerOptions = (
         instancesOn: (path) => Effect.sync(() => checkpoints.instancesOn(path)),
         snapshot: (processor, version, life, offset) =>
           Effect.sync(() => Option.fromUndefinedOr(checkpoints.snapshot(processor, version, life, offset))),
+        prepare: (processor, version, left) =>
+          Effect.map(now, (millis) => checkpoints.prepare(processor, version, left, millis)),
+        unprepared: (...asked) => Effect.sync(() => checkpoints.unprepared(...asked)),
+        keep: (...kept) => Effect.sync(() => checkpoints.keep(...kept)),
         change: (processor, path, change) =>
           Effect.flatMap(now, (millis) => Effect.fromResult(checkpoints.change(processor, path, change, millis)))
       })

@@ -1,13 +1,12 @@
 /** An instance in memory: what is known of it, and how it is written. */
 import type { StreamPath } from "../domain/StreamPath.ts"
-import type { Checkpoint, Instance, Snapshot } from "./Checkpoints.ts"
+import type { Checkpoint, Instance } from "./Checkpoints.ts"
 import type { Cursor } from "./EventStore.ts"
 
-/** An instance, the last consumed event that the cursor has passed, and the states that were kept. */
+/** An instance, and the last consumed event that the cursor has passed. */
 export interface Row {
   instance: Omit<Instance, "head">
   noted: number
-  snapshots: Array<{ readonly version: number; readonly kept: Snapshot }>
   /** The pattern by which its hooks were told to begin. */
   coverage: Coverage | undefined
 }
@@ -23,18 +22,15 @@ export interface Coverage {
 export const isUndone = ({ instance, noted }: Row): boolean =>
   instance.parked === undefined && (noted > instance.offset || instance.busy || instance.state === undefined)
 
-export const write = (row: Row, { keep, ...checkpoint }: Checkpoint): void => {
+export const write = (row: Row, checkpoint: Omit<Checkpoint, "keep">): void => {
   const { hooksAfter, offset: before } = row.instance
-  const { offset, state, version } = checkpoint
+  const { offset } = checkpoint
   row.instance = {
     ...row.instance,
     ...checkpoint,
     revision: checkpoint.revision + 1,
     // Where a state is folded anew, what hooks have done stays done.
     hooksAfter: offset < before ? Math.max(hooksAfter, before) : hooksAfter
-  }
-  if (keep && state !== undefined) {
-    row.snapshots = [...row.snapshots.filter((each) => each.version === version), { version, kept: { offset, state } }]
   }
 }
 

@@ -7,8 +7,8 @@ import * as SqlSchema from "effect/sql/SqlSchema"
 import { Fenced } from "../domain/StreamError.ts"
 import { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
-import type { Claimant, Instance, Lease, Registered, Registration, Snapshot } from "./Checkpoints.ts"
-import { pageInstances } from "./Checkpoints.ts"
+import type { Claimant, Instance, Lease, Registered, Registration } from "./Checkpoints.ts"
+import { pageInstances, preparingSeconds } from "./Checkpoints.ts"
 import * as Contention from "./Contention.ts"
 import { pageBytes } from "./EventStore.ts"
 import { InstanceRow, instanceOf } from "./InstanceRow.ts"
@@ -23,7 +23,8 @@ const RegisteredRow = Schema.Struct({
   emits: Schema.Array(Schema.String),
   streams: Schema.String,
   start_from: Schema.Literals(["end", "start"]),
-  owner: Schema.NullOr(Schema.String)
+  owner: Schema.NullOr(Schema.String),
+  preparing: Schema.Array(Schema.Struct({ version: Schema.Int, left: Schema.Int }))
 })
 const Held = Schema.Struct({ name: Schema.String, epoch: Schema.BigInt })
 const After = Schema.Struct({ processor: Schema.String, after: Schema.String })
@@ -42,9 +43,15 @@ export const make = Effect.fnUntraced(function*(server: string) {
     Request: Schema.Void,
     Result: RegisteredRow,
     execute: () => sql`
-      select name, version, consumes, emits, streams, start_from,
-        case when until > clock_timestamp() then owner end as owner
-      from millstream.processors order by name`
+      select p.name, p.version, p.consumes, p.emits, p.streams, p.start_from,
+        case when millstream.is_held(p) then p.owner end as owner,
+        (
+          select coalesce(json_agg(json_build_object('version', r.version, 'left', r.remaining) order by r.version), '[]')
+          from millstream.preparations r
+          where r.processor = p.name
+            and r.seen > clock_timestamp() - ${preparingSeconds}::float8 * interval '1 second'
+        ) as preparing
+      from millstream.processors p order by p.name`
   })
   const claimLease = SqlSchema.findOne({
     Request: Schema.Struct({
@@ -109,20 +116,6 @@ export const make = Effect.fnUntraced(function*(server: string) {
       select r.* from millstream.streams s join millstream.instance_rows r on r.stream_id = s.id
       where s.path = ${path} order by r.processor`
   })
-  const selectSnapshot = SqlSchema.findOneOption({
-    Request: Schema.Struct({
-      processor: Schema.String,
-      version: Schema.Int,
-      life: Schema.BigInt,
-      offset: Schema.Int
-    }),
-    Result: Schema.Struct({ offset: Schema.BigInt, state: Schema.String }),
-    execute: ({ life, offset, processor, version }) => sql`
-      select "offset", state from millstream.snapshots
-      where stream_id = ${life}::bigint and processor = ${processor}::text and version = ${version}::int
-        and "offset" <= ${offset}::bigint
-      order by "offset" desc limit 1`
-  })
 
   const fencedUnless = Effect.fnUntraced(function*(held: boolean, processor: string) {
     if (!held) return yield* new Fenced({ processor, lost: "lease" })
@@ -185,16 +178,6 @@ export const make = Effect.fnUntraced(function*(server: string) {
     instancesOn: (path: StreamPath): Effect.Effect<ReadonlyMap<string, Instance>, SqlError> =>
       selectInstancesOn(path).pipe(
         Effect.map((rows) => new Map(rows.map((row) => [row.processor, instanceOf(row)]))),
-        misfitDies
-      ),
-    snapshot: (
-      processor: string,
-      version: number,
-      life: bigint,
-      offset: number
-    ): Effect.Effect<Option.Option<Snapshot>, SqlError> =>
-      selectSnapshot({ processor, version, life, offset }).pipe(
-        Effect.map(Option.map((row) => ({ offset: Number(row.offset), state: row.state }))),
         misfitDies
       )
   }

@@ -35,6 +35,7 @@ import * as PgPrefix from "./PgPrefix.ts"
 import * as PgReader from "./PgReader.ts"
 import * as PgRemoval from "./PgRemoval.ts"
 import * as PgSetup from "./PgSetup.ts"
+import * as PgSnapshots from "./PgSnapshots.ts"
 import { Recent } from "./Recent.ts"
 import * as Watchdog from "./Watchdog.ts"
 
@@ -89,13 +90,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
     startupParameters
   })
   const onWriters = Effect.provideService(SqlClient, writers)
-  const checkpointsOn = (maxConnections: number, applicationName: string) =>
-    Effect.flatMap(
-      PgClient.make({ ...client.config, maxConnections, applicationName, startupParameters }),
-      (connections) => Effect.provideService(PgCheckpoints.make(server), SqlClient, connections)
-    )
-  const checkpoints = yield* checkpointsOn(processorConnections, "millstream processors")
-  const leases = yield* checkpointsOn(leaseConnections, "millstream leases")
+  const connect = (maxConnections: number, applicationName: string) =>
+    PgClient.make({ ...client.config, maxConnections, applicationName, startupParameters })
+  const checkpointsOn = (connections: SqlClient) =>
+    Effect.provideService(PgCheckpoints.make(server), SqlClient, connections)
+  const processors = yield* connect(processorConnections, "millstream processors")
+  const checkpoints = yield* checkpointsOn(processors)
+  const snapshots = yield* Effect.provideService(PgSnapshots.make, SqlClient, processors)
+  const leases = yield* checkpointsOn(yield* connect(leaseConnections, "millstream leases"))
 
   const onCommitted = ({ events, heads }: Group.Plan): void => {
     const types = new Map<StreamPath, Set<string>>()
@@ -165,7 +167,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     chain: (path, offset) => inTime(causes.chain(path, offset)),
     effects: (path, offset) => inTime(causes.effects(path, offset))
   }), Context.add(Checkpoints, {
-    register: (registration) => inTime(checkpoints.register(registration)),
+    register: (registration) => Effect.andThen(inTime(checkpoints.register(registration)), snapshots.sweepSoon),
     registered: inTime(checkpoints.registered),
     claim: (...asked) => inTime(leases.claim(...asked)),
     release: (lease) => inTime(leases.release(lease)),
@@ -174,7 +176,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     open: (lease, path) => soon(Effect.catchTag(checkpoints.open(lease, path), "SqlError", away)),
     instances: (...asked) => inTime(checkpoints.instances(...asked)),
     instancesOn: (path) => inTime(checkpoints.instancesOn(path)),
-    snapshot: (processor, version, life, offset) => inTime(checkpoints.snapshot(processor, version, life, offset)),
+    snapshot: (...asked) => inTime(snapshots.snapshot(...asked)),
+    prepare: (...asked) => inTime(snapshots.prepare(...asked)),
+    unprepared: (...asked) => inTime(snapshots.unprepared(...asked)),
+    keep: (...kept) => inTime(snapshots.keep(...kept)),
     change: (processor, path, word) =>
       Effect.map(Effect.catchTag(change(processor, path, word), "SqlError", away), (plan) => {
         for (const each of plan.heads.keys()) cache.delete(each)

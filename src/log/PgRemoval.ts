@@ -99,9 +99,11 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
           returning 1
         ) select count(*) as events from swept`
       if (swept?.events !== 0n) continue
-      // A cursor that moved just when the stream was deleted may have made an instance of it.
+      // A cursor that moved just when the stream was deleted may have made an instance of it, and a version that was
+      // being prepared may have kept a state.
       yield* sql`
-        with instances as (delete from millstream.instances where stream_id = ${oldest.id}::bigint)
+        with instances as (delete from millstream.instances where stream_id = ${oldest.id}::bigint),
+        snapshots as (delete from millstream.snapshots where stream_id = ${oldest.id}::bigint)
         delete from millstream.deleted_streams where id = ${oldest.id}::bigint`
     }
   })

@@ -40,8 +40,8 @@ export class AskedFibers {
     const { begin, processor } = options
     this.options = options
     this.hasKinds = processor.kinds.length > 0
-    this.records = begin.isAnew ? FiberRecords.none : begin.fibers
-    this.endedBefore = begin.isAnew ? begin.fibers : undefined
+    this.records = begin.fibers
+    this.endedBefore = begin.before
   }
 
   /** Whether any should run. */

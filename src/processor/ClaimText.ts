@@ -1,9 +1,10 @@
 /** What owners elsewhere are told, in the wire form of `Claim`: states keep the text in which they were committed. */
+import { Option } from "effect"
 import type { JsonText } from "../domain/EventText.ts"
 import { isoTime } from "../domain/EventText.ts"
 import { object } from "../domain/JsonText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
-import type { Instance, Lease } from "../log/Checkpoints.ts"
+import type { Instance, Lease, Snapshot, UnpreparedPage } from "../log/Checkpoints.ts"
 import type { Head } from "../log/CoreState.ts"
 import type { Page } from "../log/EventStore.ts"
 import type { Claim } from "./Claims.ts"
@@ -50,6 +51,28 @@ export const committed = (path: StreamPath | undefined, offset: number, { known,
     offset: String(offset),
     known: String(known),
     events: `[${lines.join(",")}]`
+  })
+
+/** What a version has still to fold, and behind which stream to go on. */
+export const unprepared = ({ after, instances }: UnpreparedPage): JsonText =>
+  object({
+    instances: array(instances, ({ life, offset, path, skipped }) =>
+      object({
+        streamPath: JSON.stringify(path),
+        life: JSON.stringify(String(life)),
+        offset: String(offset),
+        skipped: skipped.length === 0 ? undefined : JSON.stringify(skipped)
+      })),
+    after: JSON.stringify(after ?? null)
+  })
+
+/** A state that was kept. */
+export const snapshot = (kept: Option.Option<Snapshot>): JsonText =>
+  object({
+    snapshot: Option.match(kept, {
+      onNone: () => "null",
+      onSome: ({ fibers, offset, state }) => object({ offset: String(offset), state, fibers })
+    })
   })
 
 /** A part of a stream. */

@@ -27,6 +27,8 @@ const lookAgain = 250
 const maxWaiting = 1_000
 /** Registrations that are remembered, so that renewing a lease does not write them again. */
 const remembered = 1_000
+/** An owner that was silent for so long, in milliseconds, and for two of its leases, has started again. */
+const forgetAfter = 60_000
 
 export interface Options {
   /** Bound of the crossings between streams in one chain of causes. */
@@ -39,6 +41,8 @@ export interface Claiming {
   readonly registration: Registration
   /** None: a new one is made. */
   readonly owner: string | undefined
+  /** Whether this definition takes the place of another one; none: where the owner was not heard of for a while. */
+  readonly takeOver: boolean | undefined
   /** How long the lease holds; none: as long as by default. */
   readonly millis: number | undefined
   /** Lists instances on streams behind this one, at most `limit`. */
@@ -59,6 +63,13 @@ export interface Claim {
 export class Claims extends Context.Service<Claims, {
   /** Makes a processor known that runs elsewhere. */
   readonly register: (registration: Registration) => Effect.Effect<void, InvalidRequest | Unavailable>
+  /** `Checkpoints.prepare` and `keep` of a processor that runs elsewhere. */
+  readonly prepare: (
+    ...said: Parameters<Checkpoints["Service"]["prepare"]>
+  ) => Effect.Effect<void, InvalidRequest | Unavailable>
+  readonly keep: (
+    ...kept: Parameters<Checkpoints["Service"]["keep"]>
+  ) => Effect.Effect<boolean, InvalidRequest | Unavailable>
   /** Takes the lease, or renews it, and lists instances that have something to do. */
   readonly claim: (claiming: Claiming) => Effect.Effect<Claim, InvalidRequest | Unavailable>
   /** Records what an owner did. What is done already is recorded once, however often it is sent. */
@@ -67,12 +78,18 @@ export class Claims extends Context.Service<Claims, {
   static readonly layer = (options: Options) => Layer.effect(Claims, make(options))
 }
 
+/** What an owner said of its processor, and when it was heard last. */
+interface Heard {
+  readonly text: string
+  readonly at: number
+}
+
 const make = Effect.fnUntraced(function*(options: Options) {
   const checkpoints = yield* Checkpoints
   const growth = yield* Growth
   const store = yield* EventStore
   const supervisor = yield* Supervisor
-  const registered = new Map<string, string>()
+  const heard = new Map<string, Heard>()
   const versions = new Map<string, number>()
   let waiting = 0
 
@@ -80,22 +97,37 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const { processor, streams } = registration
     const wrong = StreamPattern.problem(streams)
     if (wrong !== undefined) return yield* new InvalidRequest({ reason: `\`streams\` is no pattern: ${wrong}` })
-    if (supervisor.definition(processor) !== undefined) {
-      return yield* new InvalidRequest({
-        reason: `${processor} runs on this server itself. What runs elsewhere needs another name`
-      })
-    }
+    yield* elsewhere(processor)
     yield* checkpoints.register(registration)
   })
 
-  /** Makes the processor known where this server has not heard the same from this owner. */
-  const registerOnce = Effect.fnUntraced(function*(registration: Registration, owner: string) {
+  const elsewhere = (processor: string): Effect.Effect<void, InvalidRequest> =>
+    supervisor.definition(processor) === undefined ? Effect.void : Effect.fail(
+      new InvalidRequest({
+        reason: `${processor} runs on this server itself. What runs elsewhere needs another name`
+      })
+    )
+
+  /** Makes the processor known where this server has not heard the same from this owner lately. */
+  const registerOnce = Effect.fnUntraced(function*(
+    { millis = options.leaseMillis, registration, takeOver }: Claiming,
+    owner: string
+  ) {
+    yield* elsewhere(registration.processor)
     const key = JSON.stringify([registration.processor, owner])
     const text = JSON.stringify(registration)
-    if (registered.get(key) === text) return
-    yield* register(registration)
-    remember(registered, key, text)
+    const known = heard.get(key)
+    const now = yield* Clock.currentTimeMillis
+    const isNew = known?.text !== text || now - known.at > Math.max(forgetAfter, 2 * millis)
+    const isDue = takeOver === false
+      ? known === undefined && (yield* isUnknown(registration.processor))
+      : takeOver === true || isNew
+    if (isDue) yield* register(registration)
+    remember(heard, key, { text, at: now })
   })
+
+  const isUnknown = (processor: string) =>
+    Effect.map(checkpoints.registered, (all) => !all.some((each) => each.processor === processor))
 
   /** Looks through what the log has grown: whether that led to something, and whether there is more of it. */
   const advance = Effect.fnUntraced(function*(lease: Lease) {
@@ -161,7 +193,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const claim = Effect.fnUntraced(function*(claiming: Claiming): Effect.fn.Return<Claim, InvalidRequest | Unavailable> {
     const { limit, millis = options.leaseMillis, owner = crypto.randomUUID(), registration, waitMillis } = claiming
     const { processor, version } = registration
-    yield* registerOnce(registration, owner)
+    yield* registerOnce(claiming, owner)
     const from = yield* Clock.currentTimeMillis
     const none: Claim = { owner, held: undefined, instances: [], more: false }
     const lease = yield* checkpoints.claim(processor, owner, millis, { version })
@@ -192,7 +224,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const commit = Commits.make({ checkpoints, store, maxHops: options.maxHops, versionOf })
 
-  return Claims.of({ register, claim, commit })
+  return Claims.of({
+    register,
+    prepare: (...said) => Effect.andThen(elsewhere(said[0]), checkpoints.prepare(...said)),
+    keep: (...kept) => Effect.andThen(elsewhere(kept[0]), checkpoints.keep(...kept)),
+    claim,
+    commit
+  })
 })
 
 /** The size of what is told of an instance. */
@@ -209,6 +247,6 @@ const keyOf = ({ epoch, processor }: Lease): string => JSON.stringify([processor
 /** Remembers some of what was heard last. */
 const remember = <A>(map: Map<string, A>, key: string, value: A): void => {
   const [oldest] = map.keys()
-  if (map.size >= remembered && oldest !== undefined) map.delete(oldest)
+  if (!map.has(key) && map.size >= remembered && oldest !== undefined) map.delete(oldest)
   map.set(key, value)
 }

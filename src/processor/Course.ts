@@ -4,7 +4,6 @@
  */
 import { Clock, Deferred, Effect, Exit } from "effect"
 import type { Scope } from "effect"
-import * as Control from "../domain/ControlEvent.ts"
 import type { Event } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
@@ -15,9 +14,11 @@ import { AskedFibers, view as viewOf } from "./AskedFibers.ts"
 import * as Emission from "./Emission.ts"
 import { describe } from "./ErrorText.ts"
 import type { Folding, Frozen, Step } from "./Folding.ts"
+import * as Halt from "./Halt.ts"
 import { Idleness } from "./Idleness.ts"
 import type { Beginning, Ended, Options, View } from "./Instance.ts"
-import { changes, typesOf } from "./Instance.ts"
+import { typesOf } from "./Instance.ts"
+import { Notices } from "./Notices.ts"
 import type { Rejected, Standing, Unfit } from "./Outbox.ts"
 import { Outbox } from "./Outbox.ts"
 import * as Reaction from "./Reaction.ts"
@@ -27,19 +28,6 @@ import { RunningFibers } from "./RunningFibers.ts"
 const foldedInTurn = 256
 /** Under steady traffic the fibers are compared with the state this often, in nanoseconds. */
 const compareEvery = 100_000_000n
-
-/** What ends the ordinary course of an instance. */
-interface Stop {
-  readonly _tag: "Stop"
-  readonly ended: Ended
-}
-
-/** A hook or the reducer has failed for good at an event. */
-interface Park {
-  readonly _tag: "Park"
-  readonly offset: number
-  readonly error: string
-}
 
 export class Course {
   private readonly options: Options
@@ -56,11 +44,9 @@ export class Course {
   /** The instance behind the last event that is through. */
   private standing: Standing & { readonly state: Frozen }
   private compared = 0n
-  private isPaused: boolean
   private isCaughtUp = false
   private readonly idleness: Idleness
-  /** Pauses up to here are known from the stream itself. */
-  private readonly pausesAfter: number
+  private readonly notices: Notices
 
   constructor(
     options: Options,
@@ -72,8 +58,7 @@ export class Course {
     const { growth, lease, path, processor, store } = options
     this.options = options
     this.stored = stored
-    this.isPaused = stream.isPaused
-    this.pausesAfter = stream.offset
+    this.notices = new Notices({ processor: processor.name, head: stored.head, stream })
     this.skipped = new Set(stored.skipped)
     this.hooksAfter = Math.max(stored.hooksAfter, stored.offset)
     this.folding = begin.folding
@@ -85,9 +70,9 @@ export class Course {
       lease,
       instance: { life: stored.life, revision: stored.revision, version: processor.version },
       // Until the state is folded anew as far as it was, only what had been done is written.
-      standing: begin.isAnew
-        ? { offset: stored.offset, state: undefined, fibers: begin.fibers }
-        : this.standing,
+      standing: begin.before === undefined
+        ? this.standing
+        : { offset: stored.offset, state: undefined, fibers: begin.before },
       onWaiting: (isWaiting) => {
         options.status.now = isWaiting ? "waiting" : this.isCaughtUp ? "caught-up" : "folding"
         return options.onStarted
@@ -129,7 +114,7 @@ export class Course {
       Deferred.await(this.fenced)
     ]).pipe(
       Effect.catchTags({
-        Rejected: ({ reason, unit }) => this.park({ _tag: "Park", offset: unit.offset, error: describe(reason) }),
+        Rejected: ({ reason, unit }) => this.park(Halt.park(unit.offset, describe(reason))),
         Unfit: () => this.reopenStrictly,
         Stop: ({ ended }) => Effect.succeed(ended)
       }),
@@ -143,17 +128,20 @@ export class Course {
     return "changed"
   })
 
-  private readonly loop: Effect.Effect<Ended, Stop | Fenced | Rejected | Unfit | Unavailable> = Effect.suspend(() =>
+  private readonly loop: Effect.Effect<Ended, Halt.Stop | Fenced | Rejected | Unfit | Unavailable> = Effect.suspend(() =>
     Effect.catchTag(this.course, "Park", (park) =>
       // What came before is written first, by the outbox, which goes on meanwhile.
       Effect.andThen(this.outbox.flushed, this.park(park)))
   )
 
-  private readonly course: Effect.Effect<never, Stop | Park | Unavailable> = Effect.gen({ self: this }, function*() {
+  private readonly course = Effect.gen({ self: this }, function*(): Effect.fn.Return<
+    never,
+    Halt.Stop | Halt.Park | Unavailable
+  > {
     this.options.status.now = "folding"
     while (true) {
       const step = yield* this.next
-      if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "gone" })
+      if (step._tag === "Deleted" || step._tag === "End") return yield* Effect.fail(Halt.stop("gone"))
       if (step._tag === "Events") yield* this.take(step.page)
       if (step._tag === "CaughtUp") this.pass(step.offset)
       this.isCaughtUp = step._tag !== "Events" || step.page.last >= step.page.head
@@ -178,11 +166,11 @@ export class Course {
     return onStarted
   })
 
-  private take(page: Page): Effect.Effect<void, Stop | Park> {
+  private take(page: Page): Effect.Effect<void, Halt.Stop | Halt.Park> {
     return Effect.gen({ self: this }, function*() {
       for (const line of page.lines) {
         const event = EventText.decode(line)
-        if (this.notices(event)) return yield* Effect.fail<Stop>({ _tag: "Stop", ended: "changed" })
+        if (this.notices.hear(event)) return yield* Effect.fail(Halt.stop("changed"))
         if (event.offset > this.stored.offset) this.keepEnded()
         const step = this.step(event)
         if (step._tag === "Park") return yield* Effect.fail(step)
@@ -221,17 +209,7 @@ export class Course {
     if (this.asked.keepEnded()) this.stand(this.standing.offset)
   }
 
-  /** Whether an event says that this instance was changed by a person; pauses are noted. */
-  private notices(event: Event): boolean {
-    if (event.offset > this.pausesAfter) {
-      if (event.type === Control.Paused.type) this.isPaused = true
-      if (event.type === Control.Resumed.type) this.isPaused = false
-    }
-    return event.offset > this.stored.head && changes.includes(event.type) &&
-      Emission.isAbout(event, this.options.processor.name)
-  }
-
-  private step(event: Event): Step | Park {
+  private step(event: Event): Step | Halt.Park {
     const isSkipped = this.skipped.has(event.offset)
     try {
       const step = this.folding.step(event, isSkipped || this.options.status.isStrict)
@@ -240,12 +218,12 @@ export class Course {
     } catch (error) {
       return isSkipped
         ? { _tag: "Passed" }
-        : { _tag: "Park", offset: event.offset, error: `The definition threw: ${describe(error)}` }
+        : Halt.park(event.offset, `The definition threw: ${describe(error)}`)
     }
   }
 
   /** Takes note of a folded event; what is to be done about it, where something is. */
-  private follow(event: Event, step: Step): Effect.Effect<void, Park> | undefined {
+  private follow(event: Event, step: Step): Effect.Effect<void, Halt.Park> | undefined {
     if (step._tag === "Passed") return undefined
     if (event.offset <= this.hooksAfter) {
       this.stand(event.offset)
@@ -287,7 +265,7 @@ export class Course {
   private readonly compare = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
     this.compared = now
     this.idleness.noteBusy()
-    return this.asked.compare(this.fibers, this.isPaused)
+    return this.asked.compare(this.fibers, this.notices.isPaused)
   })
 
   private ended(name: string, input: EventText.JsonText, exit: Exit.Exit<unknown, unknown>): void {
@@ -299,7 +277,7 @@ export class Course {
   }
 
   /** Writes that the instance waits for a person. Nothing else may be under way. */
-  private park({ error, offset }: Park): Effect.Effect<Ended, Fenced> {
+  private park({ error, offset }: Halt.Park): Effect.Effect<Ended, Fenced> {
     const { path, processor, status } = this.options
     const notice = Emission.parked({ processor: processor.name, path, offset, hops: 0 }, { error })
     return this.outbox.park({ offset, error }, [notice]).pipe(

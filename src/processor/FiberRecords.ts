@@ -58,6 +58,10 @@ export const keepEnded = (records: FiberRecords, before: FiberRecords): FiberRec
     return [name, ended === undefined ? record : { ...record, ended }]
   }))
 
+/** The same, as if none had ended: what a state that was kept asks for. */
+export const running = (records: FiberRecords): FiberRecords =>
+  new Map([...records].map(([name, { hops, input, key, kind, since }]) => [name, { kind, key, input, since, hops }]))
+
 /** The same, where a fiber with this input has ended. */
 export const end = (
   records: FiberRecords,

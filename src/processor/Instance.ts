@@ -8,7 +8,7 @@ import * as Control from "../domain/ControlEvent.ts"
 import type { JsonText } from "../domain/EventText.ts"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
-import type { Checkpoints, Instance as Stored, Lease } from "../log/Checkpoints.ts"
+import type { Checkpoints, Instance as Stored, Lease, Snapshot } from "../log/Checkpoints.ts"
 import type { Directory } from "../log/Directory.ts"
 import type { EventStore } from "../log/EventStore.ts"
 import type { Growth } from "../log/Growth.ts"
@@ -103,7 +103,7 @@ export const run = Effect.fnUntraced(function*(
   const stream = yield* directory.describe(path)
   if (Option.isNone(stream) || stream.value.id !== stored.life) return "changed"
   const { core, offset } = stream.value
-  const begin = yield* beginning(options.processor, stored)
+  const begin = yield* beginning(options, stored)
   const course = new Course(options, stored, begin, yield* Effect.scope, { isPaused: core.paused !== null, offset })
   return yield* course.run
 })
@@ -111,28 +111,44 @@ export const run = Effect.fnUntraced(function*(
 /** Where folding begins. */
 export interface Beginning {
   readonly folding: Folding
-  /** Whether it is folded anew, from the first event. */
-  readonly isAnew: boolean
   /** Of the last event that is in its state. */
   readonly offset: number
-  /** What the state asked for when it was written. */
+  /** What the state asks for. */
   readonly fibers: FiberRecords.FiberRecords
+  /** What was asked for when it was written, where it is folded anew since. */
+  readonly before: FiberRecords.FiberRecords | undefined
 }
 
-const beginning = (processor: Any, { fibers, offset, path, state, version }: Stored): Effect.Effect<Beginning> => {
-  const records = FiberRecords.decode(fibers ?? "[]")
-  const anew = (): Beginning => ({ folding: processor.fold(), isAnew: true, offset: 0, fibers: records })
-  if (state === undefined || version !== processor.version) return Effect.sync(anew)
-  return Effect.catchDefect(
-    Effect.sync(() => ({ folding: processor.fold({ state }), isAnew: false, offset, fibers: records })),
-    (defect) =>
-      Effect.as(
-        Effect.logWarning(
-          `The state of ${processor.name} on ${path} does not fit its schema any more and is folded anew: ` +
-            "count the version up where a schema or reducer changes",
-          defect
-        ),
-        anew()
-      )
+const beginning = Effect.fnUntraced(function*(
+  { checkpoints, processor }: Options,
+  { fibers, life, offset, path, state, version }: Stored
+): Effect.fn.Return<Beginning, Unavailable> {
+  const before = FiberRecords.decode(fibers ?? "[]")
+  const anew = (): Beginning => ({ folding: processor.fold(), offset: 0, fibers: FiberRecords.none, before })
+  if (state !== undefined && version === processor.version) {
+    return yield* Effect.catchDefect(
+      Effect.sync((): Beginning => ({ folding: processor.fold({ state }), offset, fibers: before, before: undefined })),
+      (defect) =>
+        Effect.as(
+          Effect.logWarning(
+            `The state of ${processor.name} on ${path} does not fit its schema any more and is folded anew: ` +
+              "count the version up where a schema or reducer changes",
+            defect
+          ),
+          anew()
+        )
+    )
+  }
+  // New streams come all the time, and have nothing that was prepared.
+  if (offset === 0) return anew()
+  const kept = yield* checkpoints.snapshot(processor.name, processor.version, life, offset)
+  return kept.pipe(
+    Option.flatMap(Option.liftThrowable((each: Snapshot): Beginning => ({
+      folding: processor.fold(each),
+      offset: each.offset,
+      fibers: FiberRecords.running(FiberRecords.decode(each.fibers)),
+      before
+    }))),
+    Option.getOrElse(anew)
   )
-}
+})

@@ -8,6 +8,7 @@ import * as Control from "../domain/ControlEvent.ts"
 import type { Fenced, StreamPaused } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Checkpoint, Lease, Parked } from "../log/Checkpoints.ts"
+import { keepEvery } from "../log/Checkpoints.ts"
 import type { AppendRequest, EventStore } from "../log/EventStore.ts"
 import type { Growth } from "../log/Growth.ts"
 import * as Growths from "../log/Growth.ts"
@@ -28,8 +29,6 @@ const retryAfter = "200 millis"
 /** A signal that was lost delays what waits for a resumption by so much; the first may have come before it waited. */
 const pausedPoll = Duration.seconds(5)
 const firstPoll = Duration.millis(100)
-/** A state is kept for time travel once in so many events. */
-const keepEvery = 10_000
 /** The instance as it is to be after some event. */
 export interface Standing {
   readonly offset: number

@@ -17,6 +17,7 @@ import type { StreamPath } from "../domain/StreamPath.ts"
 import { Ownership } from "./Ownership.ts"
 import type { Any, LayerOptions } from "./Processor.ts"
 import { Processors } from "./Processors.ts"
+import * as Succession from "./Succession.ts"
 
 /** A registration makes no sense; the message says what to change. */
 export class Misconfigured extends Data.TaggedError("Misconfigured")<{ readonly message: string }> {}
@@ -30,8 +31,6 @@ export interface Options {
 
 /** How hooks and fibers that fail are tried again by default: within about ten seconds, then they are parked. */
 const defaultRetry = Schedule.exponential("150 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
-/** Pause before a registration is tried again while the log is away. */
-const registerAgain = Schedule.spaced("1 second")
 
 /** The greatest version, as Postgres's integers hold it. */
 const maxVersion = 2_147_483_647
@@ -52,8 +51,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
     directory: yield* Directory,
     checkpoints: yield* Checkpoints
   }
-  const turns = new HookTurns()
   const hosts = new Map<string, Host>()
+  const turns = new HookTurns()
 
   const run = Effect.fnUntraced(function*(
     processor: Any,
@@ -70,21 +69,26 @@ const make = Effect.fnUntraced(function*(options: Options) {
       Effect.sync(() => hosts.set(name, host)),
       () => Effect.sync(() => hosts.delete(name))
     )
-    yield* services.checkpoints.register({
-      processor: name,
-      version,
-      consumes: consumes.map(({ type }) => type),
-      emits: emits.map(({ type }) => type),
-      streams,
-      startFrom
-    }).pipe(
-      Effect.tapError((error) => Effect.logWarning(`${name} could not be registered; trying again`, error)),
-      Effect.retry(registerAgain),
-      Effect.orDie
-    )
+    const succession = yield* Succession.begin({
+      ...services,
+      processor,
+      registration: {
+        processor: name,
+        version,
+        consumes: consumes.map(({ type }) => type),
+        emits: emits.map(({ type }) => type),
+        streams,
+        startFrom
+      }
+    })
     const { checkpoints } = services
     const ownership = new Ownership({ checkpoints, processor: name, version, millis: options.leaseMillis })
-    yield* Effect.forkScoped(ownership.whileHeld((lease) => host.run(lease)))
+    yield* Effect.forkScoped(
+      Effect.andThen(
+        Effect.tapDefect(succession, (defect) => Effect.logError(`${name} does not run: it met a defect`, defect)),
+        ownership.whileHeld((lease) => host.run(lease))
+      )
+    )
   })
 
   return Context.make(Processors, { run }).pipe(Context.add(Supervisor, {

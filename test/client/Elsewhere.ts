@@ -1,5 +1,5 @@
 /** Processors for tests that run elsewhere than the log, and the processes that they run in. */
-import { Context, Effect, Exit, Layer, Record, Schema, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Exit, Layer, Record, Schema, Scope, Stream } from "effect"
 import type { Schedule } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import * as Client from "../../src/client/Client.ts"
@@ -21,9 +21,10 @@ export const pingPong = (
   name: string,
   by: string,
   before: (from: string) => Effect.Effect<unknown, string> = () => Effect.void,
-  retry?: Schedule.Schedule<unknown>
+  retry?: Schedule.Schedule<unknown>,
+  version = 1
 ) =>
-  Processor.make(name, { state: Schema.Int, initial: 0, consumes: [Ping], emits: [Pong] })
+  Processor.make(name, { version, state: Schema.Int, initial: 0, consumes: [Ping], emits: [Pong] })
     .reduce({ ping: (pings) => pings + 1 })
     .toLayer(
       {
@@ -89,6 +90,13 @@ export const pongsOn = (streams: Streams["Service"], path: string) =>
     to: all.map(({ payload }) => payload.to),
     by: [...new Set(all.map(({ payload }) => payload.by))]
   })))
+
+/** A client whose requests to URLs that end so wait. */
+export const holding = (end: string, gate: Deferred.Deferred<void>) =>
+  Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, (client) =>
+    HttpClient.transform(client, (response, { url }) =>
+      url.endsWith(end) ? Effect.andThen(Deferred.await(gate), response) : response)
+  )).pipe(Layer.provide(FetchHttpClient.layer))
 
 /** A client that loses the answer to the next request whose URL ends so. */
 export const losing = (end: string) => {

@@ -1,6 +1,10 @@
 /** Processors at work in another process than the log: over a real server, by the clock of the wall. */
 import { assert, layer as layered } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Layer, Schedule, Schema, Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Layer, Option, Schedule, Schema, Scope, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
+import * as Connection from "../../src/client/Connection.ts"
+import { Calling } from "../../src/client/remote/Calling.ts"
+import * as RemoteCheckpoints from "../../src/client/remote/RemoteCheckpoints.ts"
 import * as RemoteProcessors from "../../src/client/RemoteProcessors.ts"
 import * as ControlEvent from "../../src/domain/ControlEvent.ts"
 import { Offset } from "../../src/domain/Event.ts"
@@ -8,7 +12,7 @@ import { Processor } from "../../src/processor/Processor.ts"
 import { Processors } from "../../src/processor/Processors.ts"
 import { layer as server, layerOver, TestServer } from "../http/TestServer.ts"
 import * as TestPostgres from "../TestPostgres.ts"
-import { Begun, Counted, counting, Ended, first, losing, names, Ping, pingPong, pings } from "./Elsewhere.ts"
+import { Begun, Counted, counting, Ended, first, holding, losing, names, Ping, pingPong, pings } from "./Elsewhere.ts"
 import { Pong, pongsOn, start, streamsOf } from "./Elsewhere.ts"
 
 const until = (isSo: () => boolean) =>
@@ -269,17 +273,76 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer | Processors, E>) =
         assert.deepStrictEqual(pongs, { to: ["first", "last", "last"], by: ["1", "2", "30"] })
       }))
 
-    it.effect("is refused where the server runs it itself", () =>
+    it.effect("has another version folded beside it, which takes over when it has caught up", () =>
       Effect.gen(function*() {
-        const { port } = yield* TestServer
+        const streams = yield* streamsOf
+        const { ask } = yield* TestServer
+        const folded = { count: 0 }
+        const summing = (version: number) =>
+          Processor.make("beside", { version, state: Schema.Int, initial: 0, consumes: [Ping], emits: [Pong] })
+            .reduce({
+              ping: (n) => {
+                if (version === 2) folded.count += 1
+                return n + version
+              }
+            })
+            .toLayer({
+              afterAppend: {
+                ping: ({ payload }, { emit, state }) => emit(Pong.make({ to: payload.from, by: `${version}: ${state}` }))
+              }
+            }, { streams: "/beside/**" })
+        yield* start(summing(1))
+        yield* streams.appendAll("/beside/1", pings(names(3)))
+        yield* first(streams, "/beside/1", Pong, 3)
+        const gate = yield* Deferred.make<void>()
+        yield* start(summing(2), holding("/register", gate))
+        yield* Effect.repeat(ask("/api/processors"), {
+          schedule: Schedule.spaced("5 millis"),
+          until: ({ text }) => text.includes(`"preparing":[{"version":2,"left":1}]`)
+        })
+        yield* until(() => folded.count >= 3)
+        yield* streams.appendAll("/beside/1", pings(names(2, 3)))
+        yield* first(streams, "/beside/1", Pong, 5)
+        yield* Deferred.succeed(gate, undefined)
+        yield* until(() => folded.count >= 5)
+        yield* streams.append("/beside/1", Ping.make({ from: "p5" }))
+        yield* first(streams, "/beside/1", Pong, 6)
+        const { by, to } = yield* pongsOn(streams, "/beside/1")
+        assert.deepStrictEqual(to, names(6))
+        assert.deepStrictEqual(by, ["1: 1", "1: 2", "1: 3", "1: 4", "1: 5", "2: 12"])
+        assert.strictEqual(folded.count, 6)
+      }))
+
+    it.effect("that goes on does not take the place of a version that was registered since", () =>
+      Effect.gen(function*() {
+        const { ask, port } = yield* TestServer
+        const connection = yield* Connection.make({ baseUrl: `http://127.0.0.1:${port}` })
+        const checkpoints = RemoteCheckpoints.make(new Calling(connection))
+        const registration = { processor: "since", consumes: ["ping"], emits: [], streams: "/since/**", startFrom: "end" } as const
+        yield* checkpoints.register({ ...registration, version: 1 })
+        const newer = JSON.stringify({ version: 2, consumes: ["ping"], streams: "/since/**" })
+        assert.strictEqual((yield* ask("/api/processors/since/register", { method: "POST", body: newer })).status, 200)
+        // As a server that was started anew hears of it.
+        assert.isTrue(Option.isNone(yield* checkpoints.claim("since", "a", 1_000)))
+        const known = (yield* checkpoints.registered).find(({ processor }) => processor === "since")
+        assert.strictEqual(known?.version, 2)
+      }).pipe(Effect.provide(FetchHttpClient.layer)))
+
+    it.effect("is refused where the server runs it itself, in whatever version", () =>
+      Effect.gen(function*() {
+        const { ask, port } = yield* TestServer
         const processors = yield* Processors
         const scope = yield* Scope.make()
         yield* Layer.buildWithScope(pingPong("here", "server"), scope).pipe(
           Effect.provideService(Processors, processors)
         )
         const remote = RemoteProcessors.layer({ baseUrl: `http://127.0.0.1:${port}` })
-        const exit = yield* Effect.exit(Effect.scoped(Layer.build(pingPong("here", "a").pipe(Layer.provide(remote)))))
-        assert.include(Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "", "here runs on this server itself")
+        for (const processor of [pingPong("here", "a"), pingPong("here", "a", undefined, undefined, 2)]) {
+          const exit = yield* Effect.exit(Effect.scoped(Layer.build(processor.pipe(Layer.provide(remote)))))
+          assert.include(Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "", "here runs on this server itself")
+        }
+        const body = JSON.stringify({ consumes: ["ping"], takeOver: false })
+        assert.strictEqual((yield* ask("/api/processors/here/claim", { method: "POST", body })).status, 400)
         yield* Scope.close(scope, Exit.void)
       }))
   })

@@ -19,6 +19,9 @@ const decodeMoved = decode(Claim.Moved)
 const decodeUndone = decode(Claim.Undone)
 const decodeOpened = decode(Claim.Opened)
 const decodePage = decode(Claim.Page)
+const decodeUnprepared = decode(Claim.Unprepared)
+const decodeFound = decode(Claim.FoundSnapshot)
+const decodeKept = decode(Claim.Kept)
 const decodeEvents = decode(Schema.Array(Event))
 const Problem = Schema.Struct({ _tag: Schema.String, detail: Schema.String, lost: Schema.optionalKey(Schema.String) })
 const decodeProblem = Schema.decodeUnknownSync(Schema.fromJsonString(Problem))
@@ -224,6 +227,43 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer, E>) =>
         assert.strictEqual(yield* asked(tail), "")
         yield* processor.release(epoch)
         assert.strictEqual((yield* processor.ask("advance", { epoch: 9 })).status, 409)
+      }))
+
+    it.effect("of a runtime prepares another version, whose states are the very text that was kept", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer
+        const base = "/api/processors/prepared"
+        const processor = named("prepared", "prepared")
+        yield* append("/prepared/1", "ping")
+        const [instance] = (yield* processor.claim({ startFrom: "start", waitMillis: 2_000 })).instances
+        const life = instance?.life ?? ""
+        yield* processor.committed({ epoch: instance?.epoch ?? 0, streamPath: "/prepared/1", offset: 2, state: 1 })
+        const said = yield* processor.ask("prepare", { version: 2, left: 3 })
+        assert.strictEqual(said.text, "{}")
+        const { text: list } = yield* server.ask("/api/processors")
+        assert.include(list, `"preparing":[{"version":2,"left":3}]`)
+        const unprepared = Effect.map(server.ask(`${base}/unprepared?version=2`), ({ text }) => decodeUnprepared(text))
+        assert.deepStrictEqual(yield* unprepared, {
+          instances: [{ streamPath: "/prepared/1", life, offset: 2 }],
+          after: null
+        })
+        const snapshot = (offset: number) =>
+          Effect.map(server.ask(`${base}/snapshot?version=2&life=${life}&offset=${offset}`), ({ text }) => {
+            decodeFound(text)
+            return text
+          })
+        assert.strictEqual(yield* snapshot(2), `{"snapshot":null}`)
+        const body = `{"version":2,"life":"${life}","offset":2,"state":{"n":1.0},"fibers":[]}`
+        const kept = yield* server.ask(`${base}/keep`, { method: "POST", body })
+        assert.deepStrictEqual(decodeKept(kept.text), { kept: true })
+        assert.strictEqual(yield* snapshot(9), `{"snapshot":{"offset":2,"state":{"n":1.0},"fibers":[]}}`)
+        assert.strictEqual(yield* snapshot(1), `{"snapshot":null}`)
+        assert.deepStrictEqual(yield* unprepared, { instances: [], after: null })
+        const gone = yield* processor.ask("keep", { version: 2, life: "1234567890", offset: 2, state: 1 })
+        assert.deepStrictEqual(decodeKept(gone.text), { kept: false })
+        for (const query of ["unprepared", "unprepared?version=x", "snapshot?version=2&offset=1", "snapshot?version=2&life=x&offset=1"]) {
+          assert.strictEqual((yield* server.ask(`${base}/${query}`)).status, 400, query)
+        }
       }))
 
     it.effect("is told what is wrong", () =>

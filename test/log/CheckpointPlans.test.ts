@@ -35,6 +35,9 @@ const everything = Effect.gen(function*() {
   yield* checkpoints.instances(processor, last)
   yield* checkpoints.instancesOn(path)
   yield* checkpoints.snapshot(processor, 1, instance.life, 9)
+  yield* checkpoints.prepare(processor, 2, 1)
+  yield* checkpoints.unprepared(processor, 2, last)
+  yield* checkpoints.keep(processor, 2, instance.life, { offset: 2, state: "{}", fibers: "[]" })
   yield* checkpoints.registered
   yield* store.remove(path, { recursive: false })
 })

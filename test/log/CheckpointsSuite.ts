@@ -11,6 +11,7 @@ import { committing } from "./suite/Committing.ts"
 import type { Log } from "./suite/Fixture.ts"
 import { instances } from "./suite/Instances.ts"
 import { leases } from "./suite/Leases.ts"
+import { snapshots } from "./suite/Snapshots.ts"
 
 export const suite = <E>(name: string, layer: Layer.Layer<Log | Checkpoints, E>) =>
   layered(layer, { excludeTestServices: true, timeout: "60 seconds" })(`Checkpoints ${name}`, (it) => {
@@ -19,4 +20,5 @@ export const suite = <E>(name: string, layer: Layer.Layer<Log | Checkpoints, E>)
     instances(it)
     changing(it)
     committing(it)
+    snapshots(it)
   })

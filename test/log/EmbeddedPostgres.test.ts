@@ -8,10 +8,11 @@ import { SqlClient } from "effect/sql"
 import { createConnection } from "node:net"
 import * as EmbeddedPostgres from "../../src/log/EmbeddedPostgres.ts"
 import * as PostgresBinaries from "../../src/log/PostgresBinaries.ts"
+import * as TestPostgres from "../TestPostgres.ts"
 
 const isRoot = process.getuid?.() === 0
 
-/** An empty folder that other users may pass through. */
+/** An empty folder that other users may pass through, for what initdb does there. */
 const dataFolder = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "millstream-postgres-" })
@@ -32,7 +33,11 @@ const withPostgres = <A, E, R>(
 
 const readPid = Effect.fnUntraced(function*(dataDir: string) {
   const fs = yield* FileSystem.FileSystem
-  const pid = Number((yield* fs.readFileString(`${dataDir}/postgres/postmaster.pid`)).split("\n")[0])
+  // A postmaster makes its file before it writes it.
+  const pid = yield* fs.readFileString(`${dataDir}/postgres/postmaster.pid`).pipe(
+    Effect.map((text) => Number(text.split("\n")[0])),
+    Effect.repeat({ schedule: soon, until: (found) => found > 0 })
+  )
   assert.isAbove(pid, 0)
   return pid
 })
@@ -97,7 +102,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("accepts its password and no other", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       yield* withPostgres(dataDir, ({ credentials, url }) =>
         Effect.gen(function*() {
           const right = yield* Layer.build(PgClient.layer({ url }))
@@ -110,7 +115,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("adopts the Postgres of a service that was killed, and refuses a second service", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       const { port, service } = yield* startService(dataDir)
       const pid = yield* readPid(dataDir)
 
@@ -131,7 +136,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("starts again after service and postmaster were killed", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       const { service } = yield* startService(dataDir)
       const pid = yield* readPid(dataDir)
       yield* service.kill({ killSignal: "SIGKILL" })
@@ -145,7 +150,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("restarts a postmaster that dies under it, on the same port", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       yield* withPostgres(dataDir, () =>
         Effect.gen(function*() {
           yield* one("create table kept as select 42 as n")
@@ -168,7 +173,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("takes its lock again when its sessions are cut", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       const holder = "select pid from pg_stat_activity where application_name = 'millstream holder'"
       yield* withPostgres(dataDir, () =>
         Effect.gen(function*() {
@@ -185,7 +190,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("passes from a service that stops to one that waits for it", () =>
     Effect.gen(function*() {
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       const scope = yield* Effect.scope
       const waiting = yield* withPostgres(dataDir, () =>
         Effect.gen(function*() {
@@ -218,7 +223,7 @@ describe("EmbeddedPostgres", () => {
   it.live("starts although the number of a dead postmaster was given to another program", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       yield* withPostgres(dataDir, () => one("select 1"))
       yield* fs.writeFileString(`${dataDir}/postgres/postmaster.pid`, `${process.pid}\n${dataDir}/postgres\n0\n1\n\n\n`)
       assert.strictEqual(yield* withPostgres(dataDir, () => one("select 1")), 1)
@@ -227,7 +232,7 @@ describe("EmbeddedPostgres", () => {
   it.live("leaves no Postgres behind when its start is interrupted", () =>
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
-      const dataDir = yield* dataFolder
+      const dataDir = yield* TestPostgres.dataFolder
       yield* withPostgres(dataDir, () => one("select 1"))
       const pidFile = `${dataDir}/postgres/postmaster.pid`
       const appears = Effect.retry(fs.readFileString(pidFile), Schedule.spaced("1 millis"))

@@ -52,6 +52,7 @@ const watched = () => {
 const claiming = (more: Partial<Claiming> = {}): Claiming => ({
   registration: { processor: "judge", version: 1, consumes: ["ping"], emits: [], streams: "/**", startFrom: "end" },
   owner: "a",
+  takeOver: undefined,
   millis: undefined,
   after: undefined,
   limit: 100,
@@ -110,6 +111,40 @@ describe("an owner elsewhere", () => {
       assert.isDefined((yield* claims.claim(newer)).held)
       yield* TestClock.adjust(options.leaseMillis)
       assert.isUndefined((yield* claims.claim(claiming())).held, "though nobody holds it")
+    }).pipe(Effect.provide(watched().layer)))
+
+  it.effect("that starts again after a rollback is registered again, and one that has gone on all the time is not", () =>
+    Effect.gen(function*() {
+      const { claims } = yield* begin
+      const { registration } = claiming()
+      const registered = Effect.map((yield* Checkpoints).registered, ([one]) => one?.version)
+      const newer = claiming({ owner: "b", registration: { ...registration, version: 2 } })
+      assert.isDefined((yield* claims.claim(newer)).held)
+      for (let i = 0; i < 40; i++) {
+        yield* TestClock.adjust(options.leaseMillis)
+        assert.isUndefined((yield* claims.claim(claiming())).held)
+      }
+      assert.strictEqual(yield* registered, 2)
+      yield* TestClock.adjust("61 seconds")
+      assert.isDefined((yield* claims.claim(claiming())).held, "it was silent, so it has started again")
+      assert.strictEqual(yield* registered, 1)
+      assert.isDefined((yield* claims.claim({ ...newer, takeOver: true })).held, "it says so")
+      assert.strictEqual(yield* registered, 2)
+    }).pipe(Effect.provide(watched().layer)))
+
+  it.effect("that goes on takes no place of another version, even where the server does not know it any more", () =>
+    Effect.gen(function*() {
+      const { registration } = claiming()
+      const checkpoints = yield* Checkpoints
+      /** A server that has just started, over the same log. */
+      const claimed = (more: Partial<Claiming>) =>
+        Effect.flatMap(Claims, (claims) => claims.claim(claiming({ takeOver: false, ...more }))).pipe(
+          Effect.provide(Claims.layer(options), { local: true })
+        )
+      assert.isDefined((yield* claimed({})).held, "what nobody knows is made known")
+      yield* checkpoints.register({ ...registration, version: 2 })
+      assert.isUndefined((yield* claimed({})).held)
+      assert.deepStrictEqual((yield* checkpoints.registered).map(({ version }) => version), [2])
     }).pipe(Effect.provide(watched().layer)))
 
   it.effect("does not make a stream anew that was deleted while its append was on the way", () => {

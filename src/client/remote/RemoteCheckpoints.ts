@@ -7,7 +7,7 @@ import { ProcessorSummary } from "../../domain/ProcessorState.ts"
 import type { StreamError } from "../../domain/StreamError.ts"
 import type { StreamPath } from "../../domain/StreamPath.ts"
 import { Checkpoints } from "../../log/Checkpoints.ts"
-import type { Instance, Lease, Registration } from "../../log/Checkpoints.ts"
+import type { Instance, Lease, Registration, Snapshot } from "../../log/Checkpoints.ts"
 import * as FiberRecords from "../../processor/FiberRecords.ts"
 import { asFenced, asUnavailable, Calling } from "./Calling.ts"
 
@@ -17,6 +17,9 @@ const decodeClaimed = answers(Schema.Struct({ epoch: Claim.Claimed.fields.epoch 
 const decodeMoved = answers(Claim.Moved)
 const decodeUndone = answers(Claim.Undone)
 const decodeOpened = answers(Claim.Opened)
+const decodeUnprepared = answers(Claim.Unprepared)
+const decodeSnapshot = answers(Claim.FoundSnapshot)
+const decodeKept = answers(Claim.Kept)
 const decodeRegistered = answers(Schema.Array(ProcessorSummary))
 
 const never = Effect.die(new Error("Only the server itself answers this"))
@@ -41,11 +44,7 @@ export const make = (calling: Calling): Checkpoints["Service"] => {
       const { processor, ...body } = registration
       return post(processor, "register", body, Effect.succeed).pipe(
         Effect.asVoid,
-        // What is refused now is refused for ever: the program has to be changed.
-        Effect.catchIf(
-          (error) => error._tag === "InvalidRequest" || error._tag === "Unauthorized" || error._tag === "Forbidden",
-          Effect.die
-        ),
+        refusedForEver,
         Effect.mapError(asUnavailable)
       )
     },
@@ -53,7 +52,8 @@ export const make = (calling: Calling): Checkpoints["Service"] => {
       const registration = registrations.get(processor)
       if (registration === undefined) return Effect.die(new Error(`${processor} is claimed before it is registered`))
       const { processor: _, ...known } = registration
-      const body = { ...known, owner, leaseMillis: millis, limit: 0 }
+      // It is registered when it is its turn, and goes on: what was registered since stays.
+      const body = { ...known, owner, takeOver: false, leaseMillis: millis, limit: 0 }
       return post(processor, "claim", body, decodeClaimed).pipe(
         Effect.map(({ epoch }) =>
           Option.map(Option.fromNullOr(epoch), (held): Lease => ({ processor, epoch: BigInt(held) }))
@@ -90,9 +90,63 @@ export const make = (calling: Calling): Checkpoints["Service"] => {
     // States stay on the server: nothing of what runs here is folded twice to compare it.
     instances: () => Effect.succeed([]),
     instancesOn: () => never,
-    snapshot: () => never,
+    snapshot: (processor, version, life, offset) =>
+      calling.get(Calling.pathOf(processor, "snapshot"), { version, life: String(life), offset }).pipe(
+        Effect.flatMap((text) =>
+          Effect.map(Effect.orDie(decodeSnapshot(text)), ({ snapshot }) => snapshotOf(snapshot, text))
+        ),
+        Effect.mapError(asUnavailable)
+      ),
+    prepare: (processor, version, left) =>
+      post(processor, "prepare", { version, left }, Effect.succeed).pipe(
+        Effect.asVoid,
+        refusedForEver,
+        Effect.mapError(asUnavailable)
+      ),
+    unprepared: (processor, version, after) =>
+      calling.get(Calling.pathOf(processor, "unprepared"), { version, after: after === "" ? undefined : after }).pipe(
+        Effect.flatMap((text) => Effect.orDie(decodeUnprepared(text))),
+        Effect.map(({ after, instances }) => ({
+          instances: instances.map(({ life, offset, skipped = [], streamPath: path }) =>
+            ({ path, life: BigInt(life), offset, skipped })),
+          after: after ?? undefined
+        })),
+        Effect.mapError(asUnavailable)
+      ),
+    keep: (processor, version, life, { fibers, offset, state }) => {
+      const body = Json.object({
+        version: String(version),
+        life: JSON.stringify(String(life)),
+        offset: String(offset),
+        state,
+        fibers
+      })
+      return calling.post(processor, "keep", body).pipe(
+        Effect.flatMap((text) => Effect.map(Effect.orDie(decodeKept(text)), ({ kept }) => kept)),
+        Effect.catchTag("PayloadTooLarge", () => Effect.succeed(false)),
+        Effect.mapError(asUnavailable)
+      )
+    },
     change: () => never
   })
+}
+
+/** What is refused now is refused for ever: the program has to be changed. */
+const refusedForEver = <A>(effect: Effect.Effect<A, StreamError>): Effect.Effect<A, StreamError> =>
+  Effect.catchIf(
+    effect,
+    (error) => error._tag === "InvalidRequest" || error._tag === "Unauthorized" || error._tag === "Forbidden",
+    Effect.die
+  )
+
+/** The state in an answer is the very text that was kept. */
+const snapshotOf = (
+  snapshot: typeof Claim.FoundSnapshot.Type.snapshot,
+  text: JsonText
+): Option.Option<Snapshot> => {
+  const [source = "{}"] = Json.members(text, ["snapshot"])
+  const [state = "null", fibers = "[]"] = Json.members(source, ["state", "fibers"])
+  return snapshot === null ? Option.none() : Option.some({ offset: snapshot.offset, state, fibers })
 }
 
 /** The instance in an answer; its state and its fibers are the very text that was committed. */

@@ -81,7 +81,7 @@ export default Effect.gen(function*() {
       primary key (stream_id, processor, name)
     )`
 
-  // States that are kept for time travel.
+  // States that are kept, with what they ask for: for time travel, and of versions that are being prepared.
   yield* sql`
     create table millstream.snapshots (
       stream_id bigint not null,
@@ -89,7 +89,20 @@ export default Effect.gen(function*() {
       version int not null,
       "offset" bigint not null,
       state text not null,
+      fibers text not null default '[]',
       primary key (stream_id, processor, version, "offset")
+    )`
+  // Which versions there are of a processor: those of no use any more are swept.
+  yield* sql`create index snapshots_version on millstream.snapshots (processor, version)`
+
+  // Versions that are folded beside the registered one, when that was said last, and how many instances were left.
+  yield* sql`
+    create table millstream.preparations (
+      processor text collate "C" not null,
+      version int not null,
+      remaining int not null,
+      seen timestamptz not null,
+      primary key (processor, version)
     )`
 
   // An instance of a stream that exists, with all that is known of it.

@@ -34,6 +34,7 @@ export default Effect.gen(function*() {
       set version = p_version, consumes = p_consumes, emits = p_emits, streams = p_streams, expression = p_expression,
         coverage = p.coverage + (p.expression <> p_expression)::int
       where p.name = p_name returning p.coverage into v_coverage;
+      delete from millstream.preparations r where r.processor = p_name and r.version = p_version;
       if v_is_new then
         insert into millstream.coverage (processor, coverage, expression, tx, position)
         select p.name, p.coverage, p.expression, p.tx, p.position from millstream.processors p where p.name = p_name;

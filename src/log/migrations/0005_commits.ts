@@ -52,18 +52,13 @@ export default Effect.gen(function*() {
         select array_agg(p.place) into changed from generate_subscripts(p_lives, 1) p(place)
         where p.place not in (select w.place from written w);
         if true = any(p_kept) then
-          insert into millstream.snapshots as s (stream_id, processor, version, "offset", state)
-          select p.life, p.processor, p.version, p.done, p.state
-          from unnest(p_lives, p_processors, p_versions, p_done, p_instance_states, p_kept)
-            p(life, processor, version, done, state, kept)
+          insert into millstream.snapshots as s (stream_id, processor, version, "offset", state, fibers)
+          select p.life, p.processor, p.version, p.done, p.state, p.fibers
+          from unnest(p_lives, p_processors, p_versions, p_done, p_instance_states, p_fibers, p_kept)
+            p(life, processor, version, done, state, fibers, kept)
           where p.kept and p.state is not null
-          on conflict (stream_id, processor, version, "offset") do update set state = excluded.state;
-          delete from millstream.snapshots s
-          using (
-            select unnest(p_lives) as life, unnest(p_processors) as processor, unnest(p_versions) as version,
-              unnest(p_kept) as kept
-          ) p
-          where p.kept and s.stream_id = p.life and s.processor = p.processor and s.version <> p.version;
+          on conflict (stream_id, processor, version, "offset") do update
+          set state = excluded.state, fibers = excluded.fibers;
         end if;
       end if;
       if p_cursor_lives is not null then

@@ -193,32 +193,6 @@ export const instances = (it: It): void => {
       assert.sameDeepMembers([...after.cursors], values)
     }))
 
-  it.effect("states that are kept are found again by offset, until one of another version is kept", () =>
-    Effect.gen(function*() {
-      const checkpoints = yield* Checkpoints
-      const path = fresh()
-      const lease = yield* working(path)
-      yield* append(path, event("ping"), event("ping"), event("ping"))
-      const instance = yield* opened(lease, path)
-      const write = (revision: number, offset: number, keep: boolean, version = 1) =>
-        commit(lease, { checkpoint: checkpoint(instance, { revision, offset, keep, version, state: String(revision) }) })
-      yield* write(0, 1, true)
-      yield* write(1, 2, false)
-      yield* write(2, 3, true)
-      const at = (offset: number, version = 1) =>
-        Effect.map(checkpoints.snapshot(lease.processor, version, instance.life, offset), Option.getOrUndefined)
-      assert.isUndefined(yield* at(0))
-      assert.deepStrictEqual(yield* at(1), { offset: 1, state: "0" })
-      assert.deepStrictEqual(yield* at(2), { offset: 1, state: "0" })
-      assert.deepStrictEqual(yield* at(99), { offset: 3, state: "2" })
-      yield* write(3, 4, false, 2)
-      assert.deepStrictEqual(yield* at(99), { offset: 3, state: "2" })
-      yield* write(4, 3, true, 2)
-      assert.isUndefined(yield* at(99))
-      assert.deepStrictEqual(yield* at(3, 2), { offset: 3, state: "4" })
-      assert.isUndefined(yield* at(2, 2))
-    }))
-
   it.effect("a delete forgets what was done, and nothing of the old life comes back", () =>
     Effect.gen(function*() {
       const checkpoints = yield* Checkpoints

@@ -18,14 +18,18 @@ export const leases = (it: It): void => {
       yield* checkpoints.register(first)
       const mine = Effect.map(checkpoints.registered, (all) =>
         all.filter(({ processor }) => processor.startsWith(first.processor)))
-      assert.deepStrictEqual(yield* mine, [{ ...first, owner: undefined }, { ...second, owner: undefined }])
+      assert.deepStrictEqual(yield* mine, [
+        { ...first, owner: undefined, preparing: [] },
+        { ...second, owner: undefined, preparing: [] }
+      ])
       yield* checkpoints.register({ ...first, version: 2, streams: `${top}/*`, emits: ["pong"], startFrom: "end" })
       assert.deepStrictEqual((yield* mine)[0], {
         ...first,
         version: 2,
         streams: `${top}/*`,
         emits: ["pong"],
-        owner: undefined
+        owner: undefined,
+        preparing: []
       })
     }))
 

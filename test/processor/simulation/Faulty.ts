@@ -97,6 +97,9 @@ export const checkpoints = (process: Process): Checkpoints["Service"] => {
     instances: (processor, after) => call(base.instances(processor, after)),
     instancesOn: (path) => call(base.instancesOn(path)),
     snapshot: (processor, version, life, offset) => call(base.snapshot(processor, version, life, offset)),
+    prepare: (...asked) => call(base.prepare(...asked)),
+    unprepared: (...asked) => call(base.unprepared(...asked)),
+    keep: (...kept) => call(base.keep(...kept)),
     change: (processor, path, change) => call(base.change(processor, path, change))
   }
 }
