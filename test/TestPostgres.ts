@@ -5,12 +5,14 @@ import { Effect, FileSystem, Layer } from "effect"
 import * as EmbeddedPostgres from "../src/log/EmbeddedPostgres.ts"
 import { Growth } from "../src/log/Growth.ts"
 import * as PgEventStore from "../src/log/PgEventStore.ts"
+import * as PostgresTemplate from "./PostgresTemplate.ts"
 
-/** An empty folder that other users may pass through: started as root, Postgres runs as one of them. */
+/** A folder with a new cluster, that other users may pass through: started as root, Postgres runs as one of them. */
 export const dataFolder = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "millstream-test-" })
   yield* fs.chmod(folder, 0o755)
+  yield* Effect.promise(() => PostgresTemplate.copyTo(`${folder}/data`))
   return `${folder}/data`
 })
 

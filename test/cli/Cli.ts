@@ -16,7 +16,7 @@ export interface Ended {
 export const start = (args: ReadonlyArray<string>, options: { stdin?: string; env?: Record<string, string> } = {}) => {
   const inherited: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !/^(MILLSTREAM_|NO_COLOR$|FORCE_COLOR$|NODE_|VITEST)/.test(name)) inherited[name] = value
+    if (value !== undefined && !/^(MILLSTREAM_|NO_COLOR$|FORCE_COLOR$|NODE_(?!COMPILE_CACHE$)|VITEST)/.test(name)) inherited[name] = value
   }
   return ChildProcess.make(process.execPath, [main, ...args], {
     env: { ...inherited, ...options.env },

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Child from "../bench/Child.ts"
 import * as Server from "../bench/Server.ts"
+import * as PostgresTemplate from "../PostgresTemplate.ts"
 import * as PostgresProcesses from "./PostgresProcesses.ts"
 
 export interface DeliverService {
@@ -41,6 +42,7 @@ export const make = (databaseUrl?: string): DeliverService => {
     port: () => server?.target.port ?? 0,
     isUp: () => up,
     start: async () => {
+      if (databaseUrl === undefined && !fs.existsSync(dataDir)) await PostgresTemplate.copyTo(dataDir)
       server = await Server.product(dataDir, databaseUrl, command)
       up = true
     },

@@ -38,6 +38,10 @@ const read = async (port: number, stream: string, type: string) => {
   return text.split("\n").filter((line) => line !== "").map((line) => decode(line))
 }
 
+/** The name of a schedule for each due time that its stream was told of, in order of the log. */
+export const told = async (port: number, stream: string): Promise<ReadonlyArray<string>> =>
+  (await read(port, stream, "schedule/fired")).map(({ payload }) => payload.slug)
+
 /** Of the schedule with this name on a stream; its events are of the type `rang` and carry the name. */
 export const met = async (port: number, stream: string, target: string, slug: string): Promise<Met> => {
   const [rang, fired] = await Promise.all([read(port, target, "rang"), read(port, stream, "schedule/fired")])

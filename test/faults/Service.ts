@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as FreePort from "../bench/FreePort.ts"
+import * as PostgresTemplate from "../PostgresTemplate.ts"
 import * as Fact from "./Fact.ts"
 import * as PostgresProcesses from "./PostgresProcesses.ts"
 
@@ -49,6 +50,7 @@ export const make = async (databaseUrl?: string, processors?: string): Promise<S
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "millstream-faults-"))
   fs.chmodSync(folder, 0o755)
   const dataDir = path.join(folder, "data")
+  if (databaseUrl === undefined) await PostgresTemplate.copyTo(dataDir)
   const port = await FreePort.find()
   let child: ChildProcess | undefined
   let output = ""

@@ -14,6 +14,9 @@ const behind = Effect.gen(function*() {
   return { between, log }
 })
 
+/** Each waits for bounds of up to 20 s on connections of its own: at the same time. */
+const apart = { timeout: 60_000, concurrent: true }
+
 layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Silence", (it) => {
   it.effect("an append that meets it is answered, recorded at most once, and the log goes on", () =>
     Effect.gen(function*() {
@@ -32,7 +35,7 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Sile
         offsetOf(result) !== "Unavailable")
       assert.strictEqual(offsetOf(again), 3)
       assert.deepStrictEqual((yield* readAll(beside, path)).map(({ text }) => text), [undefined, "first", "swallowed"])
-    }), 60_000)
+    }), apart)
 
   it.effect("a read that meets it fails, and the next one works", () =>
     Effect.gen(function*() {
@@ -45,7 +48,7 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Sile
       yield* until("a read", Effect.result(readAll(log, path)), ({ _tag }) => _tag === "Success").pipe(
         Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error("the read waits forever")) })
       )
-    }), 60_000)
+    }), apart)
 
   it.effect("signals of other servers come through again", () =>
     Effect.gen(function*() {
@@ -60,7 +63,7 @@ layer(TestLog.layer, { excludeTestServices: true, timeout: "60 seconds" })("Sile
       between.set("pass")
       yield* beside.store.append(one(path, "second"))
       yield* until("the signal", Effect.sync(() => heard), (it) => it)
-    }), 60_000)
+    }), apart)
 
   it.effect("a server ends in time", () =>
     Effect.gen(function*() {

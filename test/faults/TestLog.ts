@@ -4,7 +4,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Context, Data, Effect, FileSystem, Layer, Redacted, Result, Schedule } from "effect"
+import { Context, Data, Effect, Layer, Redacted, Result, Schedule } from "effect"
 import { Client } from "pg"
 import type { AppendError } from "../../src/domain/StreamError.ts"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
@@ -15,18 +15,14 @@ import type { Appended, AppendRequest, Cursor } from "../../src/log/EventStore.t
 import { EventStore } from "../../src/log/EventStore.ts"
 import { Growth } from "../../src/log/Growth.ts"
 import * as PgEventStore from "../../src/log/PgEventStore.ts"
+import { dataFolder } from "../TestPostgres.ts"
 import * as Proxy from "./Proxy.ts"
 
 /** A Postgres that ends with the layer. */
 export class TestLog extends Context.Service<TestLog, EmbeddedPostgres.EmbeddedPostgres>()("millstream/test/TestLog") {
   static readonly layer = Layer.effect(
     TestLog,
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const folder = yield* fs.makeTempDirectoryScoped({ prefix: "millstream-faults-" })
-      yield* fs.chmod(folder, 0o755)
-      return yield* EmbeddedPostgres.make({ dataDir: `${folder}/data` })
-    })
+    Effect.flatMap(dataFolder, (dataDir) => EmbeddedPostgres.make({ dataDir }))
   ).pipe(Layer.provide(NodeServices.layer))
 }
 
