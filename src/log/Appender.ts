@@ -3,15 +3,15 @@
  * together, so throughput comes from what arrives while the last commit is under way, and the code for one
  * event and for a thousand is the same. What someone else has locked waits in a lane of its own.
  */
-import { Cause, Effect, Exit, FiberSet, Latch, Metric, Semaphore } from "effect"
+import { Cause, Effect, Exit, FiberSet, Latch, Metric, Result, Semaphore } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
+import * as Answers from "./AppendAnswers.ts"
 import { AppendQueue } from "./AppendQueue.ts"
 import type { Waiting } from "./AppendQueue.ts"
 import type { Arrived, Unverified } from "./Arrivals.ts"
 import type { Appended, AppendRequest, Commit } from "./EventStore.ts"
-import type { Decision } from "./Group.ts"
 import type { GroupCommit, Outcome } from "./GroupCommit.ts"
 import { sizeOf } from "./Submission.ts"
 
@@ -62,6 +62,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const queue = new AppendQueue()
   /** By the path of the stream, or the name of the instance, that is locked. */
   const lanes = new Map<string, AppendQueue>()
+  /** Of lanes that are closed, for the next ones: each has a row of its own in the log. */
+  const spares: Array<GroupCommit> = []
   const fibers = yield* FiberSet.make()
   const idle = Latch.makeUnsafe(true)
   const checks: Array<(exit: Exit.Exit<void, Unavailable>) => void> = []
@@ -81,11 +83,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Answers a request; false where it has to be decided again. */
   const answer = (each: Waiting, outcome: Outcome | undefined): boolean => {
     if (outcome?._tag === "Decided" && outcome.decision._tag === "Deferred") return false
-    if (outcome?._tag !== "Decided") refuse(each, outcome === undefined ? broken : locked(outcome.place))
+    if (outcome?._tag !== "Decided") refuse(each, outcome === undefined ? Answers.broken : Answers.locked(outcome.place))
     else {
-      if (each._tag === "Append") each.answer(appended(outcome.decision))
-      else if (each._tag === "Arrival") each.answer(arrived(outcome.decision))
-      else each.answer(committed(outcome.decision))
+      if (each._tag === "Append") each.answer(Answers.appended(outcome.decision))
+      else if (each._tag === "Arrival") each.answer(Answers.arrived(outcome.decision))
+      else each.answer(Answers.committed(outcome.decision))
       leave(each)
     }
     return true
@@ -104,27 +106,25 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* Metric.update(waitingBytes, bytes)
   })
 
-  const runGroup = Effect.fnUntraced(function*(
-    group: ReadonlyArray<Waiting>,
-    unanswered: Set<Waiting>,
-    onCommitted: Effect.Effect<void>
-  ) {
-    const outcomes = yield* options.main.commit(group.map((each) => each.request))
-    yield* onCommitted
-    // What waits is sent before this is answered, so that Postgres need not wait for it.
-    if (queue.bytes > 0) yield* Effect.yieldNow
-    const again: Array<Waiting> = []
-    for (let i = 0; i < group.length; i++) {
-      const each = group[i]
-      const outcome = outcomes[i]
-      if (each === undefined) continue
-      unanswered.delete(each)
-      if (outcome?._tag === "Contended") yield* toLane(outcome.place, each)
-      else if (!answer(each, outcome)) again.push(each)
-    }
-    queue.putBack(again)
-    yield* count(outcomes)
-  })
+  const runGroup = (group: ReadonlyArray<Waiting>, unanswered: Set<Waiting>, onCommitted: Effect.Effect<void>) =>
+    // What is committed is answered so, also where the server stops meanwhile.
+    Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+      const outcomes = yield* restore(options.main.commit(group.map((each) => each.request)))
+      yield* onCommitted
+      // What waits is sent before this is answered, so that Postgres need not wait for it.
+      if (queue.bytes > 0) yield* Effect.yieldNow
+      const again: Array<Waiting> = []
+      for (let i = 0; i < group.length; i++) {
+        const each = group[i]
+        const outcome = outcomes[i]
+        if (each === undefined) continue
+        unanswered.delete(each)
+        if (outcome?._tag === "Contended") yield* toLane(outcome.place, each)
+        else if (!answer(each, outcome)) again.push(each)
+      }
+      queue.putBack(again)
+      yield* count(outcomes)
+    }))
 
   /** Whatever goes wrong with a group, its requests are answered and the next group has its turn. */
   const guarded = <R>(waiting: Iterable<Waiting>, effect: (unanswered: Set<Waiting>) => Effect.Effect<void, never, R>) =>
@@ -136,7 +136,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         ),
         Effect.catchDefect(() => Effect.void),
         Effect.ensuring(Effect.sync(() => {
-          for (const each of unanswered) refuse(each, broken)
+          for (const each of unanswered) refuse(each, Answers.broken)
         }))
       )
     })
@@ -154,7 +154,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Tries what waits for one stream or instance, one request at a time, until none is left or the first is given up. */
   const runLane = Effect.fnUntraced(
     function*(_: string, lane: AppendQueue) {
-      const opened = yield* Effect.result(options.lane)
+      const spare = spares.pop()
+      const opened = spare === undefined ? yield* Effect.result(options.lane) : Result.succeed(spare)
       let isOpen = opened._tag === "Success"
       for (let [each] = lane.take(1, groupBytes); each !== undefined; [each] = lane.take(1, groupBytes)) {
         const current = each
@@ -171,6 +172,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
           if (outcome !== undefined) yield* count([outcome])
         }))
       }
+      if (opened._tag === "Success") spares.push(opened.success)
     },
     (effect, place, lane) =>
       Effect.ensuring(
@@ -178,7 +180,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         Effect.suspend(() => {
           lanes.delete(place)
           for (const each of lane.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)) {
-            refuse(each, locked(place))
+            refuse(each, Answers.locked(place))
           }
           return Metric.update(openLanes, lanes.size)
         })
@@ -272,39 +274,3 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   }
   return appender
 })
-
-const broken = new Unavailable({
-  reason: "The log could not record this; the server's log says why",
-  retryAfterSeconds: 1
-})
-
-const locked = (place: string) =>
-  new Unavailable({ reason: `Another connection holds the lock of ${place}`, retryAfterSeconds: 1 })
-
-const appended = (decision: Decision): Exit.Exit<Appended, AppendError> => {
-  switch (decision._tag) {
-    case "Recorded":
-      return Exit.succeed({ lines: decision.events.map((event) => event.line), known: false })
-    case "Known":
-      return Exit.succeed({ lines: decision.lines, known: true })
-    case "Refused":
-      return Exit.fail(decision.error)
-    default:
-      return Exit.die(new Error(`An append was ${decision._tag}`))
-  }
-}
-
-const arrived = (decision: Decision): Exit.Exit<Appended, AppendError | Unverified> =>
-  decision._tag === "Unverified" ? Exit.fail(decision.error) : appended(decision)
-
-const committed = (decision: Decision): Exit.Exit<ReadonlyArray<Appended>, AppendError | Fenced> => {
-  switch (decision._tag) {
-    case "Committed":
-      return Exit.succeed(decision.appended)
-    case "Fenced":
-    case "Refused":
-      return Exit.fail(decision.error)
-    default:
-      return Exit.die(new Error(`A commit was ${decision._tag}`))
-  }
-}

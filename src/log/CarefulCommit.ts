@@ -53,9 +53,9 @@ export interface Attempt {
   readonly deadline: number
   locked: boolean
   failures: number
-  /** The call under way, with what was written where its connection broke and it was committed all the same. */
+  /** The call under way; its plan is what was written where its connection broke and it was committed all the same. */
   sent: { readonly batch: number; readonly plan: Group.Plan } | undefined
-  /** Whether the first call is known to have written nothing, now and for ever. */
+  /** Whether it is known that no call so far wrote anything, nor ever will. */
   isLost: boolean
   /** What is known of the group's streams, and the rows that the call under way may wait for. */
   hints: Hints
@@ -256,7 +256,8 @@ export const places = (request: Submission, hints: Hints): ReadonlyArray<string>
 export const outcomesOf = ({ decisions }: Group.Plan): ReadonlyArray<Outcome> =>
   decisions.map((decision) => ({ _tag: "Decided", decision }))
 
-const noIds: ReadonlyMap<StreamPath, bigint> = new Map()
+/** Of a group that made no stream. */
+export const noIds: ReadonlyMap<StreamPath, bigint> = new Map()
 
 const emptyPlan: Group.Plan = {
   decisions: [],

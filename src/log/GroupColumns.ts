@@ -1,11 +1,10 @@
-/** A group's plan as the columns that `append_events` takes. */
+/** A group's plan as the columns that `append_at_heads` and `append_events` take. */
 import type { Recorded } from "../domain/EventText.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import type * as CoreState from "./CoreState.ts"
 import type * as Group from "./Group.ts"
 
-/** The columns of a plan, as `append_events` takes them. */
 export const arrange = (plan: Group.Plan): GroupColumns => {
   const group = empty()
   const index = new Map<StreamPath, number>()
@@ -14,10 +13,11 @@ export const arrange = (plan: Group.Plan): GroupColumns => {
   looked.sort((a, b) => a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
   for (const { head, id, path } of looked) {
     const after = plan.heads.get(path)
-    index.set(path, group.ids.push(id))
+    const at = group.ids.push(id)
+    index.set(path, at)
     group.heads.push(BigInt(head.offset))
     group.newHeads.push(after === undefined ? null : BigInt(after.offset))
-    group.states.push(after === undefined || after.core === head.core ? null : encodeState(after.core))
+    if (after !== undefined && after.core !== head.core) put(group.states, at - 1, encodeState(after.core))
     group.created.push((after ?? head).createdAt)
     group.updated.push((after ?? head).updatedAt)
   }

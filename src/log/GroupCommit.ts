@@ -1,9 +1,10 @@
 /**
- * Commits groups, each in one call where all is as the cache has it, and the next one before the last is answered: it is
- * decided from the heads that the last one will have led to, and counts right behind it or not at all. Whatever
- * turns out otherwise is decided again step by step, in turn.
+ * Commits groups, each in one call where all is as the cache has it, and the next one before the last is answered: it
+ * is decided from the heads that the last one will have led to, and counts right behind it or not at all. Whatever
+ * turns out otherwise is decided again step by step, in its turn.
  */
 import { Effect, Latch, Result } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import type { Limit } from "../domain/TokenBucket.ts"
@@ -21,10 +22,10 @@ import { pathsOf } from "./Submission.ts"
 import type { Watchdog } from "./Watchdog.ts"
 
 /**
- * How long groups are looked at step by step once one was not as it was planned, in milliseconds: where two servers
- * write the same streams the next ones would fail too, and Postgres logs each failure.
+ * How long groups are looked at step by step once a head was not as it was promised, and are sent one by one once a key
+ * was known, in milliseconds: the next ones would likely fail too, and Postgres logs each failure.
  */
-const carefulTime = 1_000
+const restTime = 1_000
 
 export type { Outcome } from "./CarefulCommit.ts"
 
@@ -49,19 +50,29 @@ export interface Options {
   readonly onCommitted: (plan: Group.Plan) => void
 }
 
-/** A group under way, in the order in which they came. */
+/** What is under way, in the order in which it came. */
 interface Turn {
-  readonly attempt: Attempt
+  readonly attempt?: Attempt | undefined
   readonly done: Latch.Latch
-  /** Whether the next one may be sent right behind it. */
-  isSent: boolean
+  /** The batch that was sent and is not answered: another one may be sent right behind it. */
+  sent: number | undefined
 }
+
+/** A call that was decided from what is known without asking. */
+interface Call {
+  readonly plan: Group.Plan
+  readonly answered: Effect.Effect<number | undefined, SqlError>
+}
+
+/** What a call fails with that is known to have written nothing. */
+const wroteNothing: ReadonlySet<string> = new Set(["SerializationError", "ConstraintError", "UniqueViolation"])
 
 export const make = ({ atHeads, breaker, cache, clock, committer, onCommitted, watchdog }: Options): GroupCommit => {
   /** Heads that the calls under way will have led to. */
   const promised = new Map<StreamPath, Head>()
   let batch = 0
   let carefulUntil = 0
+  let aloneUntil = 0
   let last: Turn | undefined
 
   const terms = () => ({ now: clock.now(), breaker })
@@ -79,85 +90,102 @@ export const make = ({ atHeads, breaker, cache, clock, committer, onCommitted, w
 
   const careful = CarefulCommit.make({ committer, watchdog, cache, terms, nextBatch, onWritten })
 
-  /** The group decided from what is known without asking; none where that is not enough. */
-  const planned = ({ requests }: Attempt): Group.Plan | undefined => {
-    if (atHeads === undefined || performance.now() < carefulUntil) return undefined
+  /**
+   * Decides a group from what is known without asking, and promises what it leads to; none where that is not enough.
+   * At once: between the look at the turn before and the number of this batch nothing else may take a number.
+   */
+  const begin = (turn: Turn, attempt: Attempt, before: Turn | undefined): Call | undefined => {
+    const now = performance.now()
+    if (atHeads === undefined || now < carefulUntil) return undefined
+    if (before !== undefined && (before.sent === undefined || now < aloneUntil)) return undefined
     const view = new Map<StreamPath, Head>()
-    for (const request of requests) {
+    for (const request of attempt.requests) {
       for (const path of pathsOf(request)) {
         const head = promised.get(path) ?? cache.get(path)
         if (head === undefined || !head.exists) return undefined
         view.set(path, head)
       }
     }
-    const plan = Group.plan(requests, view, noneKnown, terms())
-    return AtHeads.isMeant(plan) ? plan : undefined
+    const plan = Group.plan(attempt.requests, view, noneKnown, terms())
+    if (!AtHeads.isMeant(plan)) return undefined
+    const batch = nextBatch()
+    turn.sent = batch
+    attempt.sent = { batch, plan }
+    attempt.hints = plan.looked
+    attempt.waitedFor = new Set(plan.looked.keys())
+    for (const [path, head] of plan.heads) promised.set(path, head)
+    return { plan, answered: atHeads.write(batch, plan, before?.sent) }
   }
+
+  // What can not be decided is found step by step.
+  const begun = (turn: Turn, attempt: Attempt, before: Turn | undefined) =>
+    Effect.catchDefect(Effect.sync(() => begin(turn, attempt, before)), () => Effect.undefined)
 
   const retract = ({ heads }: Group.Plan): void => {
     for (const [path, head] of heads) if (promised.get(path) === head) promised.delete(path)
   }
 
-  const send = Effect.fnUntraced(function*(turn: Turn, atHeads: PgAtHeads, plan: Group.Plan, before: Turn | undefined) {
-    const { attempt } = turn
-    const batch = nextBatch()
-    attempt.sent = { batch, plan }
-    attempt.hints = plan.looked
-    attempt.waitedFor = new Set(plan.looked.keys())
-    turn.isSent = true
-    for (const [path, head] of plan.heads) promised.set(path, head)
-    const result = yield* Effect.result(
-      CarefulCommit.defectsCaught(atHeads.write(batch, plan, before?.attempt.sent?.batch))
-    )
-    turn.isSent = false
+  const finish = Effect.fnUntraced(function*(call: Call, turn: Turn, attempt: Attempt, before: Turn | undefined) {
+    const { answered, plan } = call
+    const result = yield* Effect.result(CarefulCommit.defectsCaught(answered))
+    turn.sent = undefined
     if (before !== undefined) yield* before.done.await
     retract(plan)
     if (Result.isSuccess(result) && result.success !== undefined) {
-      onWritten(plan, noIds, result.success)
+      onWritten(plan, CarefulCommit.noIds, result.success)
       return CarefulCommit.outcomesOf(plan)
     }
     careful.forget(attempt)
     // What it was to come right behind did not come: neither did this, and never will.
-    if (Result.isSuccess(result) || before?.attempt.isLost === true) {
+    const isBehindLost = before?.attempt?.isLost === true
+    const until = performance.now() + restTime
+    if (Result.isSuccess(result)) {
+      aloneUntil = until
       attempt.isLost = true
       return yield* careful.run(attempt)
     }
     const { failure } = result
-    if (failure._tag === "SqlError" && failure.reason._tag === "SerializationError") {
-      carefulUntil = performance.now() + carefulTime
-    }
-    return yield* careful.recover(attempt, failure)
+    const reason = failure._tag === "SqlError" ? failure.reason._tag : failure._tag
+    if (reason === "SerializationError" && !isBehindLost) carefulUntil = until
+    if (!isBehindLost && !wroteNothing.has(reason)) return yield* careful.recover(attempt, failure)
+    attempt.isLost = true
+    return yield* careful.run(attempt)
   })
 
-  const inTurn = Effect.fnUntraced(function*(turn: Turn, before: Turn | undefined) {
-    if (before !== undefined && !before.isSent) yield* before.done.await
-    // What can not be decided is found step by step.
-    const plan = yield* Effect.catchDefect(Effect.sync(() => planned(turn.attempt)), () => Effect.undefined)
-    if (atHeads !== undefined && plan !== undefined) {
-      return yield* send(turn, atHeads, plan, before?.isSent === true ? before : undefined)
-    }
-    if (before !== undefined) yield* before.done.await
-    return yield* careful.run(turn.attempt)
-  })
+  /** Runs something behind all that came before it, or beside it where it says so itself. */
+  const inTurn = <A, E>(
+    attempt: Attempt | undefined,
+    work: (turn: Turn, before: Turn | undefined) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const before = last
+      const turn: Turn = { attempt, done: Latch.makeUnsafe(), sent: undefined }
+      last = turn
+      return Effect.ensuring(
+        work(turn, before),
+        Effect.sync(() => {
+          if (last === turn) last = undefined
+          turn.done.openUnsafe()
+        })
+      )
+    })
+
+  const commit = (attempt: Attempt) =>
+    inTurn(attempt, Effect.fnUntraced(function*(turn, before) {
+      const call = yield* begun(turn, attempt, before)
+      if (call !== undefined) return yield* finish(call, turn, attempt, before)
+      if (before === undefined) return yield* careful.run(attempt)
+      yield* before.done.await
+      const alone = yield* begun(turn, attempt, undefined)
+      return yield* (alone === undefined ? careful.run(attempt) : finish(alone, turn, attempt, undefined))
+    }))
 
   return {
     needed: (request) => CarefulCommit.places(request, cache),
-    check: Effect.suspend(() => last === undefined ? careful.check : Effect.andThen(last.done.await, careful.check)),
-    commit: (requests) =>
-      Effect.suspend(() => {
-        const before = last
-        const turn: Turn = { attempt: careful.begin(requests), done: Latch.makeUnsafe(), isSent: false }
-        last = turn
-        return Effect.ensuring(
-          inTurn(turn, before),
-          Effect.sync(() => {
-            if (last === turn) last = undefined
-            turn.done.openUnsafe()
-          })
-        )
-      })
+    check: inTurn(undefined, (_, before) =>
+      before === undefined ? careful.check : Effect.andThen(before.done.await, careful.check)),
+    commit: (requests) => Effect.suspend(() => commit(careful.begin(requests)))
   }
 }
 
 const noneKnown: Group.KnownKeys = new Map()
-const noIds: ReadonlyMap<StreamPath, bigint> = new Map()

@@ -1,4 +1,7 @@
-/** What the commits of a group rest on, and what they write of their instances, as columns for `commit_events`. */
+/**
+ * What the commits of a group rest on, and what they write of their instances, as columns for `commit_at_heads` and
+ * `commit_events`.
+ */
 import type { Parameter } from "@effect/sql-pg/PgTypes"
 import type { JsonText } from "../domain/EventText.ts"
 import { Fenced } from "../domain/StreamError.ts"
@@ -37,7 +40,7 @@ export interface Refused {
 }
 
 export interface GuardColumns {
-  /** The last parameters of `commit_events`, in their order. */
+  /** The last parameters of both, in their order. */
   readonly parameters: ReadonlyArray<Parameter | bigint | null>
   /** The commits that are fenced by what Postgres refused. */
   readonly fences: (refused: Refused) => Fences

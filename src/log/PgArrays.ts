@@ -1,4 +1,7 @@
-/** Parameters of long calls: columns as Postgres's arrays. Most columns of most groups are empty; null is the shortest way to say so. */
+/**
+ * Parameters of long calls: columns as Postgres's arrays. Most columns of most groups are empty; null is the shortest
+ * way to say so.
+ */
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import { Result } from "effect"
 

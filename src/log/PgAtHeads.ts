@@ -3,6 +3,7 @@
  * One call each, which may be made before the one ahead of it is answered. Whatever is otherwise is not written, and
  * left to `PgCommitter`, which looks step by step.
  */
+import type { Parameter } from "@effect/sql-pg/PgTypes"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Group from "./Group.ts"
@@ -12,12 +13,11 @@ import * as Notice from "./Notice.ts"
 import { bigints, ints, placeholders, texts, times } from "./PgArrays.ts"
 import type { PgPipe } from "./PgPipe.ts"
 
-type Parameter = ReturnType<typeof bigints> | bigint | string
-
 export interface PgAtHeads {
   /**
-   * The log's time, in milliseconds since 1970; none where a key is known. Fails as not serializable where a head, a
-   * lease or an instance is not as it was promised, or the batch `after` which this one must come was not committed.
+   * The log's time, in milliseconds since 1970; none where a key is known. Fails as not serializable where a head is not
+   * as it was promised, or the batch `after` which this one must come was not committed; as breaking a constraint where
+   * a lease or an instance is not.
    */
   readonly write: (
     batch: number,
@@ -26,11 +26,12 @@ export interface PgAtHeads {
   ) => Effect.Effect<number | undefined, SqlError>
 }
 
-/** Of a group: those that are always there, and all of them. */
+/** Parameters of a group: those that are always there, and all of them. */
 const [fewest, most] = [12, 21]
-/** Constants, since the hottest statements must not be put together anew for each call; by how many parameters there are. */
-const appendAtHeads = Array.from({ length: most + 1 }, (_, count) =>
-  `select millstream.append_at_heads($1::bigint, $2::bigint, $3::bigint, $4::text, ${placeholders(5, count)}) as clock`)
+/** Constants, since the hottest statements must not be put together anew for each call; by how many are left out. */
+const appendAtHeads = Array.from({ length: most - fewest + 1 }, (_, without) =>
+  `select millstream.append_at_heads($1::bigint, $2::bigint, $3::bigint, $4::text,
+  ${placeholders(5, most - without)}) as clock`)
 const commitAtHeads = `select millstream.commit_at_heads($1::bigint, $2::bigint, $3::bigint, $4::text,
   ${placeholders(5, most)}, ${placeholders(22, 40)}, $41::bigint) as clock`
 
@@ -44,17 +45,17 @@ export const isMeant = ({ events, heads, looked }: Group.Plan): boolean => {
 /** `writer` is the committer that settles the batches, `server` names this process in the notices that others hear. */
 export const make = (pipe: PgPipe, writer: bigint, server: string): PgAtHeads => {
   // Each parameter costs Postgres about a microsecond, also one that is null: the last ones are left out.
-  const append = (parameters: ReadonlyArray<Parameter>) => {
-    let count = parameters.length
-    while (count > fewest && parameters[count - 1] === null) count -= 1
-    return pipe.query(appendAtHeads[count] ?? "", parameters.slice(0, count))
+  const append = (parameters: ReadonlyArray<Parameter | bigint | string | null>) => {
+    let without = 0
+    while (without < most - fewest && parameters[most - without - 1] === null) without += 1
+    return pipe.query(appendAtHeads[without] ?? "", parameters.slice(0, most - without))
   }
   const write: PgAtHeads["write"] = (batch, plan, after) => {
     const group = arrange(plan)
-    const parameters: ReadonlyArray<Parameter> = [
+    const parameters: ReadonlyArray<Parameter | bigint | string | null> = [
       writer,
       BigInt(batch),
-      after === undefined ? null : BigInt(after),
+      BigInt(after ?? 0),
       Notice.of(server, plan),
       bigints(group.ids),
       bigints(group.heads),

@@ -5,7 +5,7 @@
  */
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Exit, Predicate, Scope, Semaphore } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import type { Watchdog } from "./Watchdog.ts"
 
 export interface PgPipe {
@@ -20,15 +20,16 @@ interface Session {
   readonly end: Effect.Effect<void>
 }
 
-/** Ends with the scope. A call may take so many milliseconds. */
+/** Ends with the scope. A call, and making a session, may each take so many milliseconds. */
 export const make = Effect.fnUntraced(function*(config: PgConnection.Config, watchdog: Watchdog, callTimeout: number) {
-  const scope = yield* Effect.scope
+  // Made here, so that whoever uses the pipe ends before its session does.
+  const scope = yield* Scope.fork(yield* Effect.scope)
   const opening = yield* Semaphore.make(1)
   let current: Session | undefined
 
   const opened = Effect.gen(function*() {
     const own = yield* Scope.fork(scope)
-    const connection = yield* PgConnection.make({ ...config, multiplex: true }).pipe(
+    const connection = yield* PgConnection.make({ ...config, multiplex: true, connectTimeout: callTimeout }).pipe(
       Scope.provide(own),
       Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
     )
@@ -46,7 +47,9 @@ export const make = Effect.fnUntraced(function*(config: PgConnection.Config, wat
   const on = (session: Session, statement: string, parameters: ReadonlyArray<unknown>) => {
     const answered = watchdog.watch(callTimeout, session.end)
     return session.connection.query(statement, parameters).pipe(
-      Effect.tapError((error) => isEnd(error) ? session.end : Effect.void),
+      Effect.catch((error) => goesOn.has(error.reason._tag)
+        ? Effect.fail(error)
+        : Effect.andThen(session.end, Effect.fail(isEnd(error) ? broken(error) : error))),
       Effect.ensuring(Effect.sync(answered)),
       Effect.map(({ rows }) => rows)
     )
@@ -63,7 +66,18 @@ export const make = Effect.fnUntraced(function*(config: PgConnection.Config, wat
   return pipe
 })
 
-/** Whether a session is over: it broke, or Postgres ended it (SQLSTATE 57P…) while it was idle. */
+/** What a statement fails with on a session that goes on. Behind anything else the session may be dead. */
+const goesOn: ReadonlySet<SqlError["reason"]["_tag"]> = new Set([
+  "SerializationError",
+  "DeadlockError",
+  "LockTimeoutError",
+  "ConstraintError",
+  "UniqueViolation"
+] as const)
+
+/** Whether Postgres ended the session while it was idle (SQLSTATE 57P…). */
 const isEnd = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" ||
   Predicate.hasProperty(reason.cause, "code") && String(reason.cause.code).startsWith("57P")
+
+const broken = (cause: SqlError): SqlError =>
+  new SqlError({ reason: new ConnectionError({ cause, message: "Postgres ended the session", operation: "query" }) })

@@ -103,7 +103,10 @@ layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("a
       assert.strictEqual(ended?.count, 1)
       // Whether it notices before it is asked or by asking: the call after that has another one.
       const again = yield* Effect.result(atHeads.write(2, planOf(first.heads), undefined))
-      if (Result.isFailure(again)) assert.isNumber(yield* atHeads.write(3, planOf(first.heads), undefined))
+      if (Result.isFailure(again)) {
+        assert.strictEqual(again.failure.reason._tag, "ConnectionError")
+        assert.isNumber(yield* atHeads.write(3, planOf(first.heads), undefined))
+      }
       const second = planOf(yield* committer.heads(paths))
       yield* Effect.scoped(Effect.gen(function*() {
         const beside = yield* sql.reserve
@@ -124,5 +127,21 @@ layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("a
       const offset = 4 + settled.filter((isWritten) => isWritten).length
       assert.deepStrictEqual([...found.values()].map((head) => head.offset), [offset, offset])
       assert.isNumber(yield* atHeads.write(6, planOf(found), undefined))
+    }))
+
+  it.effect("goes through the same session until all who use it have ended", () =>
+    Effect.gen(function*() {
+      const { config } = yield* PgClient.PgClient
+      const backends: Array<unknown> = []
+      yield* Effect.scoped(Effect.gen(function*() {
+        const pipe = yield* PgPipe.make(config, yield* Watchdog.make, 5_000)
+        const look = Effect.map(Effect.orDie(pipe.query("select pg_backend_pid() as pid", [])), ([row]) => {
+          backends.push(row?.["pid"])
+        })
+        yield* Effect.addFinalizer(() => look)
+        yield* look
+      }))
+      assert.strictEqual(backends.length, 2)
+      assert.strictEqual(new Set(backends).size, 1)
     }))
 })

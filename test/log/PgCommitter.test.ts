@@ -66,4 +66,12 @@ layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("a
           union all select tx from millstream.streams where path in (${first}, ${second})) t`
       assert.deepEqual(rows.map(({ count }) => Number(count)), [1])
     }))
+
+  it.effect("that was settled as lost stays so, also where an earlier one is settled late", () =>
+    Effect.gen(function*() {
+      const { committer, heads } = yield* begin
+      assert.isFalse(yield* committer.settle(5))
+      assert.isFalse(yield* committer.settle(4))
+      assert.strictEqual((yield* committer.write(5, planOf(heads)))._tag, "Lost")
+    }))
 })

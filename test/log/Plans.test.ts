@@ -70,7 +70,7 @@ layer(TestPostgres.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         Layer.provide(PgClient.layer({ ...sql.config, applicationName: "plans" }))
       )))
       // Its sessions report what they scanned when they end.
-      yield* sql`select from pg_stat_activity where application_name in ('plans', 'millstream appender')`.pipe(
+      yield* sql`select from pg_stat_activity where application_name in ('plans', 'millstream appender', 'millstream groups')`.pipe(
         Effect.filterOrFail((rows) => rows.length === 0, () => "sessions are still there"),
         Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "10 seconds" })))
       )

@@ -11,9 +11,10 @@ export default Effect.gen(function*() {
 
   // Commits a group as most are: all heads are as promised, the streams exist and each is written. Where a key is known
   // nothing is written and null returned; where anything else is otherwise it fails as not serializable. Then the group
-  // is looked at step by step, by `append_events`. A call that was sent before the one ahead of it was answered rests on
-  // what that one writes: it names its batch as `p_after`, and counts right behind it or not at all. Known keys are looked for before the heads are locked: whoever records
-  // one moves a head, and a head that is as the caller has seen it did not move since this call began.
+  // is looked at step by step, by `append_events`. A call that was sent before the one ahead of it was answered rests
+  // on what that one writes: it names its batch as `p_after`, which is 0 else, and counts right behind it or not at all.
+  // Known keys are looked for before the heads are locked: whoever records one moves a head, and a head that is as the
+  // caller has seen it did not move since this call began.
   yield* sql`
     create function millstream.append_at_heads(
       p_writer bigint, p_batch bigint, p_after bigint, p_notice text,
@@ -39,7 +40,7 @@ export default Effect.gen(function*() {
       -- Whoever asks for the writer's row meanwhile waits no longer than a lock may take.
       update millstream.writers w set last_batch = p_batch
       where w.id = p_writer and greatest(w.last_batch, w.lost_batch) < p_batch
-        and (p_after is null or w.last_batch = p_after)
+        and (p_after = 0 or w.last_batch = p_after)
       returning w.tx_base + pg_current_xact_id()::text::bigint, w.notify into v_tx, v_notify;
       -- One statement locks, verifies and writes the heads, in the order of their ids.
       if cardinality(p_ids) = 1 then
@@ -53,7 +54,7 @@ export default Effect.gen(function*() {
           select unnest(p_ids) as id, unnest(p_heads) as seen, unnest(p_new_heads) as head,
             unnest(p_states) as state, unnest(p_updated) as updated
         ) p
-        where s.id = p.id and s.head = p.seen and s.tx <= v_tx and s.deleted_at is null;
+        where s.id = any(p_ids) and s.id = p.id and s.head = p.seen and s.tx <= v_tx and s.deleted_at is null;
       end if;
       get diagnostics v_written = row_count;
       if v_written <> cardinality(p_ids) then
@@ -175,7 +176,7 @@ export default Effect.gen(function*() {
           select unnest(p_ids) as id, unnest(p_new_heads) as head, unnest(p_states) as state,
             unnest(p_created) as created, unnest(p_updated) as updated
         ) p
-        where s.id = p.id and p.head is not null;
+        where s.id = any(p_ids) and s.id = p.id and p.head is not null;
         if v_new_ids is not null then
           update millstream.streams s set tx = v_tx where s.id = any(v_new_ids);
         end if;
@@ -186,7 +187,8 @@ export default Effect.gen(function*() {
           e.key, e.cause_path, e.cause_offset, e.cause_processor, e.cause_hops, e.at
         from (
           select unnest(p_streams) as stream, generate_subscripts(p_streams, 1) as place, unnest(p_offsets) as "offset",
-            unnest(p_types) as type, unnest(p_payloads) as payload, unnest(p_metadata) as metadata, unnest(p_keys) as key,
+            unnest(p_types) as type, unnest(p_payloads) as payload, unnest(p_metadata) as metadata,
+            unnest(p_keys) as key,
             unnest(p_cause_paths) as cause_path, unnest(p_cause_offsets) as cause_offset,
             unnest(p_cause_processors) as cause_processor, unnest(p_cause_hops) as cause_hops, unnest(p_times) as at
         ) e;
@@ -209,7 +211,8 @@ export default Effect.gen(function*() {
       if v_last >= p_batch then
         return true;
       end if;
-      update millstream.writers w set lost_batch = p_batch where w.id = p_writer;
+      -- What was settled once stays so, whatever is asked late.
+      update millstream.writers w set lost_batch = greatest(w.lost_batch, p_batch) where w.id = p_writer;
       return false;
     end $$`
 })

@@ -135,8 +135,9 @@ export default Effect.gen(function*() {
         p_asserted, p_asserted_processors, p_lives, p_processors, p_revisions, p_versions, p_done, p_instance_states,
         p_fibers, p_busy, p_parked, p_errors, p_kept, p_cursor_lives, p_cursor_processors, p_cursor_names,
         p_cursor_values, p_most_cursors) w;
+      -- Told apart from heads that are not as promised: those say that another server writes the same streams.
       if coalesce(v_lapsed, v_gone, v_changed, v_crowded) is not null then
-        raise serialization_failure;
+        raise integrity_constraint_violation;
       end if;
       return v_clock;
     end $$`
