@@ -150,7 +150,7 @@ const struck = async ({ lives, phases, progress, random, receiver, servers }: Ru
     await append(path, "subscription/configured", { slug, url: receiver.url(slug), startFrom: "start", ...options })
   }
   await append(elsewhere, "faults/begun", {})
-  const writers = [write(a), write(b)]
+  const appending = [write(a), write(b)]
 
   const grown = (count: number): Promise<void> => {
     const wanted = attempts.length + count
@@ -181,7 +181,11 @@ const struck = async ({ lives, phases, progress, random, receiver, servers }: Ru
         })
         await Fact.until(`a push to ${slug ?? "anyone"} that is ${moment}`, () => come)
       },
-      append: (bytes) => ask(random.pick([a, b]), { text: "x".repeat(bytes) })
+      append: (bytes) => {
+        const asking = ask(random.pick([a, b]), { text: "x".repeat(bytes) })
+        appending.push(asking)
+        return asking
+      }
     })
     await died
     const killed = performance.now()
@@ -202,7 +206,7 @@ const struck = async ({ lives, phases, progress, random, receiver, servers }: Ru
 
   await grown(between)
   stopping = true
-  await Promise.all(writers)
+  await Promise.all(appending)
   receiver.heal()
   const everything = async (): Promise<boolean> => {
     const log = await DeliverLog.read(holder.dataDir, root)
