@@ -109,11 +109,12 @@ const Judged = Layer.effectDiscard(Effect.gen(function*() {
 const Http = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* ServiceConfig
   const server = yield* NodeServer.make(settings)
+  const isTraced = settings.otlpEndpoint !== undefined
   // The short way makes no spans.
-  const takeAppends = settings.otlpEndpoint === undefined ? yield* HotAppend.make : identity
+  const takeAppends = isTraced ? identity : yield* HotAppend.make
   const served = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, routerConfig: Routing.config })
   return Layer.merge(served, Opened).pipe(
-    Layer.provide(Access.layerTracing),
+    Layer.provide(isTraced ? Access.layerTracing : Layer.empty),
     Layer.provide(NodeHttpServer.layer(
       () => takeAppends(server),
       { host: settings.host, port: settings.port, gracefulShutdownTimeout }

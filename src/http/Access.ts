@@ -3,8 +3,8 @@
  * host and the origin must be the server's own or named in its settings. The token of `/in/<token>/` is judged by
  * `judgeIngest`, since it is in the path; an append without a token is judged where its signature can be.
  */
-import { Context, Effect, Layer, Redacted } from "effect"
-import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
+import { Context, Effect, Layer, Redacted, Tracer } from "effect"
+import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ReadQuery, ReadWithinQuery } from "../api/ReadQuery.ts"
 import { Forbidden, InvalidPath, InvalidRequest, Unauthorized } from "../domain/StreamError.ts"
 import type { StreamError } from "../domain/StreamError.ts"
@@ -175,15 +175,51 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | ServiceCon
   })
 )
 
-/** However it is spelled, so that a token which nothing takes is not told either. */
-const mayHoldToken = /^(?:[a-z]+:\/\/[^/]*)?[/\\]*in(?:[/\\]|%2f|%5c)/i
+/** How what is served is spelled, but for what takes tokens in its path, and what is near to it. */
+const served = /^\/(?:api\/(?!in(?:[/;]|$))[^\s\\#]*|health|metrics|docs|openapi\.json)?$/
+/** What another reader of the URL may take for a path elsewhere. */
+const misleading = /\/(?:\/|\.{1,2}(?![^/;]))|%(?:2e|2f|5c)/i
 
-/** Parameters of reads, whose values may be told: in any other, which is refused or kept as it is, may be a secret. */
-const told = new Set([...Object.keys(ReadQuery.fields), ...Object.keys(ReadWithinQuery.fields)])
-const untold = new RegExp(`^(?!(?:${[...told].join("|")})$)`)
+/** Whether a span may tell of the URL: of any other, served or not, a part may be a token. */
+const mayBeTold = (url: string): boolean => {
+  const [path = ""] = url.split("?", 1)
+  return served.test(path) && !misleading.test(path) && !url.includes("#")
+}
 
-/** No span tells of requests whose URL holds a token, or what only their sender knows the meaning of. */
+/** Parameters of reads: what is said in any other, which is refused or kept as it is, may be a secret, as its name. */
+const parameters = new Set([...Object.keys(ReadQuery.fields), ...Object.keys(ReadWithinQuery.fields)])
+
+const withoutSecrets = (text: string, start: number): string =>
+  text.slice(start).split("&").every((part) => parameters.has(part.split("=", 1)[0] ?? ""))
+    ? text
+    : `${text.slice(0, start)}REDACTED`
+
+/** An attribute of a request's span as it may be told; `undefined` where it may not. */
+export const tellable = (name: string, value: unknown): unknown => {
+  // The one header that is told unasked.
+  if (name === "user_agent.original") return undefined
+  if (typeof value !== "string") return value
+  if (name === "url.query") return withoutSecrets(value, 0)
+  return name === "url.full" && value.includes("?") ? withoutSecrets(value, value.indexOf("?") + 1) : value
+}
+
+/** Tells of requests what may be told. */
+const discreet = Layer.effect(Tracer.Tracer, Effect.map(Tracer.Tracer, (tracer) =>
+  Tracer.make({
+    span: (options) => {
+      const span = tracer.span(options)
+      if (options.kind !== "server") return span
+      const attribute = span.attribute.bind(span)
+      span.attribute = (name, value) => {
+        const told = tellable(name, value)
+        if (told !== undefined) attribute(name, told)
+      }
+      return span
+    }
+  })))
+
+/** Spans are made only of requests whose URL may be told, and hold no secrets of theirs. */
 export const layerTracing: Layer.Layer<never> = Layer.merge(
-  Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) => mayHoldToken.test(url)),
-  Layer.succeed(UrlParams.CurrentRedactedNames, [untold])
+  Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) => !mayBeTold(url)),
+  discreet
 )

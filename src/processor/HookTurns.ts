@@ -1,11 +1,11 @@
 /**
  * Hooks take turns on a server: so many are under way at a time, each for so long. A processor begins one only while it
- * has fewer under way than places are free, so that however many processors hang, another one finds a place. A hook
- * that can not be interrupted keeps its place until it ends.
+ * has fewer under way than places are free; one place it has for itself, so that however many processors hang, another
+ * one goes on, if only with one hook after the other. A hook that can not be interrupted keeps its place until it ends.
  */
 import { Effect, Exit, Fiber, Metric, Option } from "effect"
 
-/** Hooks under way at a time, on a server: each is a fiber of some kilobytes, and most last milliseconds. */
+/** Hooks under way at a time, on a server, beside one a processor: each is a fiber of some kilobytes. */
 const maxRunning = 4_096
 /** How long an attempt may take, in minutes: what answers slowest and still means to is a language model. */
 const maxMinutes = 10
@@ -54,7 +54,7 @@ export class HookTurns {
   }
 
   private mayBegin(share: Share): boolean {
-    return share.running < this.most - this.running
+    return share.running === 0 || share.running < this.most - this.running
   }
 
   private begin(share: Share): void {

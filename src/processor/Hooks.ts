@@ -88,7 +88,10 @@ export type Run<Input, State, Emits extends EventType.Any> = (
 
 export type Hooks<State, Consumes extends EventType.Any, Emits extends EventType.Any, Inputs> =
   & {
-    /** Something happened: once per new event, in order; what it emits commits together with its checkpoint. */
+    /**
+     * Something happened: once per new event, in order; what it emits commits together with its checkpoint. What a
+     * hook forks ends with the hook.
+     */
     readonly afterAppend?: {
       readonly [T in Consumes["type"]]?: (
         event: EventType.Recorded<Extract<Consumes, { readonly type: T }>>,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Redacted } from "effect"
+import { Effect, Redacted } from "effect"
+import { HttpMiddleware, HttpServerRequest } from "effect/http"
 import * as Access from "../../src/http/Access.ts"
 import * as ServiceConfig from "../../src/ServiceConfig.ts"
 import type { Settings } from "../../src/ServiceConfig.ts"
@@ -195,6 +196,46 @@ describe("the token", () => {
     ].map((error) => JSON.stringify(error) + error?.message).join()
     assert.notInclude(told, "hunter2")
     assert.notInclude(told, "correct-horse")
+  })
+})
+
+describe("what spans tell", () => {
+  const isTold = (query: string) => Access.tellable("url.query", query) === query
+
+  it("is of no URL that may hold a token, however it is spelled", () => {
+    const { TracerDisabledWhen } = HttpMiddleware
+    const isDisabled = Effect.runSync(Effect.provide(TracerDisabledWhen, Access.layerTracing))
+    const hasSpan = (url: string) =>
+      !isDisabled(HttpServerRequest.fromWeb(new Request("http://localhost/")).modify({ url }))
+    const spelled = [
+      "/in/hunter2/x", "//in/hunter2", "/IN/hunter2", "/./in/hunter2/x", "/x/../in/hunter2/x", "/%69n/hunter2/x",
+      "/in;a/hunter2", "/%2fin/hunter2", "/in%2fhunter2", "\\in\\hunter2", "http://localhost/in/hunter2", "in/hunter2",
+      "/api/../in/hunter2", "/api/./../in/hunter2", "/api/%2e%2e/in/hunter2", "/api/.%2E/in/hunter2",
+      "/api\\..\\in/hunter2", "/api/\\..\\in/hunter2", "/api/..%2fin/hunter2", "/api/..;/in/hunter2",
+      "/api/.\t./in/hunter2", "/api//in/hunter2", "/api/in/hunter2",
+      "/api/streams/..", "/health/../in/hunter2", "/metrics/hunter2", "/x", "/api/streams/a#hunter2", "/?x#hunter2"
+    ]
+    for (const url of spelled) assert.isFalse(hasSpan(url), url)
+    const plain = [
+      "/", "/?x", "/health", "/health?a=b", "/metrics", "/docs", "/openapi.json", "/api/streams/a/b", "/api/streams/**",
+      "/api/children/?recursive", "/api/streams/in/a.b/.c..d%20e", "/api/inx", "/api/streams/a?from=//x/../%2F"
+    ]
+    for (const url of plain) assert.isTrue(hasSpan(url), url)
+  })
+
+  it("is a query only where a read has all of its names", () => {
+    for (const query of ["format=json&limit=2", "live", "pretty&types=a,b"]) assert.isTrue(isTold(query), query)
+    for (const query of ["hunter2", "format=json&hunter2", "as=hunter2", "live&&", "%66ormat=x", "=hunter2"]) {
+      assert.isFalse(isTold(query), query)
+      assert.strictEqual(Access.tellable("url.full", `http://a/b?${query}`), "http://a/b?REDACTED")
+    }
+    assert.strictEqual(Access.tellable("url.full", "http://a/b"), "http://a/b")
+    assert.strictEqual(Access.tellable("url.full", "http://a/b?live"), "http://a/b?live")
+  })
+
+  it("is no header", () => {
+    assert.isUndefined(Access.tellable("user_agent.original", "curl/8"))
+    assert.strictEqual(Access.tellable("http.response.status_code", 201), 201)
   })
 })
 

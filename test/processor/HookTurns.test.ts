@@ -43,7 +43,7 @@ const hanging = () => {
 const settle = Effect.repeat(Effect.yieldNow, { times: 20 })
 
 describe("on a server", () => {
-  it.effect("a processor begins a hook while it has fewer under way than places are free", () =>
+  it.effect("a processor begins a hook while it has fewer under way than places are free, or none", () =>
     Effect.gen(function*() {
       const turns = new HookTurns(8)
       const { begun, end, hang } = hanging()
@@ -54,10 +54,9 @@ describe("on a server", () => {
       assert.deepStrictEqual(begun, ["a1", "a2", "a3", "a4", "b1", "b2", "c1"])
       yield* hang(d, "d1")
       yield* hang(e, "e1", "e2")
-      assert.deepStrictEqual(begun.slice(7), ["d1"])
-      assert.deepStrictEqual(yield* gauges, [8, 6])
-      assert.deepStrictEqual(yield* end("a1"), ["e1"])
-      assert.deepStrictEqual(yield* end("a2"), [])
+      assert.deepStrictEqual(begun.slice(7), ["d1", "e1"])
+      assert.deepStrictEqual(yield* gauges, [9, 5])
+      assert.deepStrictEqual(yield* end("a1", "a2"), [])
       assert.deepStrictEqual(yield* end("b1", "c1", "d1"), ["b3", "c2", "e2"])
       assert.deepStrictEqual(yield* end("b2", "b3", "c2", "e1", "e2"), ["a5", "a6"])
       yield* end("a3", "a4", "a5", "a6")
@@ -66,18 +65,36 @@ describe("on a server", () => {
 
   it.effect("processors that wait are called in turn", () =>
     Effect.gen(function*() {
-      const turns = new HookTurns(4)
+      const turns = new HookTurns(8)
       const { begun, end, hang } = hanging()
-      yield* hang(turns.share(), "a1", "a2")
-      yield* hang(turns.share(), "b1")
+      yield* hang(turns.share(), "a1", "a2", "a3", "a4")
+      yield* hang(turns.share(), "b1", "b2")
       yield* hang(turns.share(), "c1")
       yield* hang(turns.share(), "d1", "d2")
-      yield* hang(turns.share(), "e1", "e2")
-      assert.deepStrictEqual(begun, ["a1", "a2", "b1", "c1"])
-      assert.deepStrictEqual(yield* end("c1"), ["d1"])
-      assert.deepStrictEqual(yield* end("d1"), ["e1"])
-      assert.deepStrictEqual(yield* end("e1"), ["d2"])
-      assert.deepStrictEqual(yield* end("d2"), ["e2"])
+      yield* hang(turns.share(), "e1", "e2", "e3")
+      yield* hang(turns.share(), "f1", "f2", "f3")
+      assert.deepStrictEqual(begun.slice(7), ["d1", "e1", "f1"])
+      assert.deepStrictEqual(yield* end("a1", "a2", "a3"), [])
+      assert.deepStrictEqual(yield* end("a4"), ["d2"])
+      assert.deepStrictEqual(yield* end("b1"), ["e2"])
+      assert.deepStrictEqual(yield* end("b2"), ["f2"])
+      assert.deepStrictEqual(yield* end("c1"), [])
+      assert.deepStrictEqual(yield* end("d1"), ["e3"])
+      assert.deepStrictEqual(yield* end("d2"), ["f3"])
+    }))
+
+  it.effect("a processor has a place for one hook after the other, however many others hang", () =>
+    Effect.gen(function*() {
+      const turns = new HookTurns(4)
+      const { begun, end, hang } = hanging()
+      for (let processor = 0; processor < 13; processor++) {
+        const names = Array.from({ length: 5 }, (_, i) => `${processor}/${i}`)
+        yield* hang(turns.share(), ...names)
+      }
+      const before = begun.length
+      yield* hang(turns.share(), "first", "second")
+      assert.deepStrictEqual(begun.slice(before), ["first"])
+      assert.deepStrictEqual(yield* end("first"), ["second"])
     }))
 
   it.effect("one that is called off keeps no place, waiting or under way", () =>
