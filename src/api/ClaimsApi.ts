@@ -169,8 +169,9 @@ export class ClaimsApi extends HttpApiGroup.make("claims").add(
     query: ProcessorsQuery,
     summary: "Say that another version is being prepared",
     description: "To take over without a pause: states that are kept of that version stay for ten minutes after it " +
-      "was said last, and `/api/processors` tells for 15 seconds how many instances are `left`. Registering the " +
-      "version takes over."
+      "was said last, and `/api/processors` tells for 15 seconds how many instances are `left`, once they are " +
+      "counted. Of a processor's versions the ten that were told of last are remembered. Registering the version " +
+      "takes over."
   })),
   HttpApiEndpoint.get("unprepared", "/api/processors/:name/unprepared", {
     params: NameParams,
@@ -203,7 +204,8 @@ export class ClaimsApi extends HttpApiGroup.make("claims").add(
     query: ProcessorsQuery,
     summary: "Keep a state of a version that is being prepared",
     description: "The instance itself stays as it is, and its owner acts on. `kept` is false where the stream was " +
-      "deleted meanwhile. Of what is kept within 10,000 events the last one counts."
+      "deleted meanwhile, where the instance has not come so far, and of the version that is registered. Of what is " +
+      "kept within 10,000 events the last one counts."
   })),
   HttpApiEndpoint.get("page", "/api/page/:path", {
     params: PathParams,

@@ -54,8 +54,8 @@ export class ProcessorsApi extends HttpApiGroup.make("processors").add(
     query: ProcessorsQuery,
     summary: "The processors that were ever registered",
     description: "In order of name. `owner` acts for it now, on this server or another; `preparing` names the versions that " +
-      "are folded beside it, to take over, and how many streams these have left; `here` says whether this server has its " +
-      "definition and so can fold its past."
+      "are folded beside it, to take over, and how many streams these have left, once they are counted; `here` says " +
+      "whether this server has its definition and so can fold its past."
   })),
   HttpApiEndpoint.get("instances", "/api/processors/:name/instances", {
     params: NameParams,

@@ -116,6 +116,11 @@ export const ClaimedInstance = Schema.Struct({
   head: Offset,
   /** Events up to here were there before the processor, or are done: they are folded and not answered. */
   hooksAfter: Offset,
+  /**
+   * Types that are consumed since later: their events up to here are folded and not answered either; `*` stands for
+   * those that are not listed.
+   */
+  addedTypes: Schema.optionalKey(Schema.Array(Schema.Struct({ type: Schema.String, hooksAfter: Offset }))),
   /** Events that a person passed over: they are folded and not answered either. */
   skipped: Schema.optionalKey(Schema.Array(Offset)),
   /** The version that the state was committed with. */
@@ -209,8 +214,8 @@ export const Undone = Schema.Struct({ paths: Schema.Array(StreamPath) }).annotat
 /** Says that a version is being prepared. */
 export const PrepareRequest = Schema.Struct({
   version: Version,
-  /** Instances that it has no state of yet. */
-  left: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxLeft })))
+  /** Instances that it has no state of yet; left out until they are counted. */
+  left: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxLeft }))))
 }).annotate({ identifier: "PrepareRequest" })
 
 /** Instances of which a version has no state as far as they are. */
@@ -245,7 +250,7 @@ export const KeepRequest = Schema.Struct({
 }).annotate({ identifier: "KeepRequest" })
 export type KeepRequest = typeof KeepRequest.Type
 
-/** Whether it was kept: not where the stream was deleted meanwhile. */
+/** Whether it was kept: not of the registered version, and not where the instance is gone, or has not come so far. */
 export const Kept = Schema.Struct({ kept: Schema.Boolean }).annotate({ identifier: "Kept" })
 
 /** A part of a stream, as much as one answer holds. */

@@ -105,8 +105,8 @@ export const ProcessorSummary = Schema.Struct({
   startFrom: Schema.Literals(["end", "start"]),
   /** Who acts for it now, where somebody does. */
   owner: Schema.NullOr(Schema.String),
-  /** Versions that are folded beside it, to take over, and how many instances these have no state of yet. */
-  preparing: Schema.Array(Schema.Struct({ version: Schema.Int, left: Schema.Int })),
+  /** Versions that are folded beside it, to take over, and how many instances these have no state of, once counted. */
+  preparing: Schema.Array(Schema.Struct({ version: Schema.Int, left: Schema.optionalKey(Schema.Int) })),
   /** Whether this server has its definition. */
   here: Schema.Boolean
 }).annotate({ identifier: "ProcessorSummary" })

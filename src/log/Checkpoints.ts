@@ -8,6 +8,7 @@ import type { Effect, Option } from "effect"
 import type { JsonText } from "../domain/EventText.ts"
 import type { Fenced, NotFound, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
+import type { AddedType } from "./AddedTypes.ts"
 
 /** Bound of one page of streams or instances. */
 export const pageInstances = 1_000
@@ -42,14 +43,16 @@ export interface Registered extends Registration {
 /** A version that is folded beside the registered one, to take over. */
 export interface Preparing {
   readonly version: number
-  /** Instances that it had no state of when that was told last, or none as far as they were. */
-  readonly left: number
+  /** Instances that it had no state of when that was told last, or none as far as they were; left out until counted. */
+  readonly left?: number
 }
 
 /** A version whose server has not said for so long that it prepares it is told of no more. */
 export const preparingSeconds = 15
 /** And after so long what was kept for it is forgotten: until then a server that starts again goes on there. */
 export const preparedSeconds = 600
+/** Of the versions of a processor that are being prepared those are remembered that were told of last. */
+export const maxPreparing = 10
 
 /** Why an instance waits for a person. */
 export interface Parked {
@@ -88,6 +91,8 @@ export interface Instance extends Omit<Checkpoint, "keep" | "fibers"> {
   readonly head: number
   /** Events up to here are folded without hooks: they were there before the processor. */
   readonly hooksAfter: number
+  /** Types that the processor consumes since later, where events of the stream that are not done lie before that. */
+  readonly addedTypes: ReadonlyArray<AddedType>
   /** Events that a person passed over: their hooks do not run, and a reducer that throws at one leaves the state as it is. */
   readonly skipped: ReadonlyArray<number>
   readonly fibers: JsonText | undefined
@@ -137,8 +142,9 @@ export interface Claimant {
 
 export class Checkpoints extends Context.Service<Checkpoints, {
   /**
-   * Makes a processor known, with the place in the log behind which its hooks run; later calls keep that place. Another
-   * version, other types or another pattern end the lease, so that no owner moves a cursor that is not its own.
+   * Makes a processor known, with the place in the log behind which its hooks run; later calls keep that place, but for
+   * types that were not consumed before: they count from this call on. Another version, other types or another pattern
+   * end the lease, so that no owner moves a cursor that is not its own.
    */
   readonly register: (registration: Registration) => Effect.Effect<void, Unavailable>
   /** In order of name. */
@@ -190,9 +196,13 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   ) => Effect.Effect<Option.Option<Snapshot>, Unavailable>
   /**
    * Says that another version than the registered is being prepared, and how many instances are left: its states are
-   * kept for `preparedSeconds` more.
+   * kept for `preparedSeconds` more. None: nobody has counted them yet.
    */
-  readonly prepare: (processor: string, version: number, left: number) => Effect.Effect<void, Unavailable>
+  readonly prepare: (
+    processor: string,
+    version: number,
+    left: number | undefined
+  ) => Effect.Effect<void, Unavailable>
   /**
    * Instances of which a version has no state as far as they are, among the next `pageInstances` in order of path.
    */
@@ -202,8 +212,9 @@ export class Checkpoints extends Context.Service<Checkpoints, {
     after: string
   ) => Effect.Effect<UnpreparedPage, Unavailable>
   /**
-   * Keeps a state of a version, whoever acts for the processor. Whether it was kept: not where the instance is gone, or
-   * from elsewhere, where it is larger than a request.
+   * Keeps a state of another version than the registered, whoever acts for the processor. Whether it was kept: not of
+   * the registered version, not where the instance is gone, or has not come so far, and from elsewhere not where the
+   * server refuses the request, since it is too large or nests too deep.
    */
   readonly keep: (
     processor: string,

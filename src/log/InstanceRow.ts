@@ -19,6 +19,7 @@ export const InstanceRow = Schema.Struct({
   parked_error: Schema.NullOr(Schema.fromJsonString(Schema.String)),
   skipped: Schema.Array(Schema.BigInt),
   head: Schema.BigInt,
+  added_types: Schema.NullOr(Schema.Array(Schema.Struct({ type: Schema.String, hooksAfter: Schema.Int }))),
   cursors: Schema.NullOr(Schema.fromJsonString(Schema.Array(Schema.Tuple([
     /** Kind and key. */
     Schema.fromJsonString(Schema.Tuple([Schema.String, Schema.String])),
@@ -34,6 +35,7 @@ export const instanceOf = (row: typeof InstanceRow.Type): Instance => ({
   offset: Number(row.offset),
   head: Number(row.head),
   hooksAfter: Number(row.hooks_after),
+  addedTypes: row.added_types ?? [],
   state: row.state ?? undefined,
   fibers: row.fibers ?? undefined,
   busy: row.busy,

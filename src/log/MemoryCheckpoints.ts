@@ -5,6 +5,7 @@ import type { AppendError, NotFound } from "../domain/StreamError.ts"
 import { Fenced } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
+import * as AddedTypes from "./AddedTypes.ts"
 import type {
   Change,
   Claimant,
@@ -35,6 +36,7 @@ interface Known {
   cursor: Cursor
   /** Its patterns in their order: the last is the present one. */
   coverage: ReadonlyArray<Coverage>
+  addedTypes: AddedTypes.Places
   readonly rows: Map<StreamPath, Row>
   readonly lives: Map<bigint, Row>
   readonly snapshots: MemorySnapshots
@@ -62,6 +64,7 @@ export class MemoryCheckpoints {
         registration,
         cursor: from,
         coverage: [covered],
+        addedTypes: new Map(),
         rows: new Map(),
         lives: new Map(),
         snapshots: new MemorySnapshots(),
@@ -74,6 +77,7 @@ export class MemoryCheckpoints {
         known.epoch += 1n
         known.holder = undefined
       }
+      known.addedTypes = AddedTypes.register(known.addedTypes, known.registration, registration, this.log.end)
       known.registration = { ...registration, startFrom: known.registration.startFrom }
       known.snapshots.register(registration.version)
       if (known.coverage.at(-1)?.streams !== streams) known.coverage = [...known.coverage, covered].slice(-maxCoverage)
@@ -143,18 +147,19 @@ export class MemoryCheckpoints {
   open(lease: Lease, path: StreamPath): Result.Result<Option.Option<Instance>, Fenced> {
     return Result.map(this.held(lease), (known) => {
       const row = this.log.get(path).exists ? this.row(known, path) : undefined
-      return row === undefined ? Option.none() : Option.some(this.shown(row))
+      return row === undefined ? Option.none() : Option.some(this.shown(row, known))
     })
   }
 
   instances(processor: string, after: string, limit = pageInstances): ReadonlyArray<Instance> {
-    return this.rowsAfter(processor, after).slice(0, limit).map((row) => this.shown(row))
+    const known = this.processors.get(processor)
+    return this.rowsAfter(processor, after).slice(0, limit).map((row) => this.shown(row, known))
   }
 
   instancesOn(path: StreamPath): ReadonlyMap<string, Instance> {
-    return new Map([...this.processors].flatMap(([name, { rows }]) => {
-      const row = rows.get(path)
-      return row === undefined ? [] : [[name, this.shown(row)] as const]
+    return new Map([...this.processors].flatMap(([name, known]) => {
+      const row = known.rows.get(path)
+      return row === undefined ? [] : [[name, this.shown(row, known)] as const]
     }))
   }
 
@@ -162,13 +167,13 @@ export class MemoryCheckpoints {
     return this.processors.get(processor)?.snapshots.nearest(version, life, offset)
   }
 
-  prepare(processor: string, version: number, left: number, now: number): void {
+  prepare(processor: string, version: number, left: number | undefined, now: number): void {
     const known = this.processors.get(processor)
     if (known !== undefined && known.registration.version !== version) known.snapshots.prepare(version, left, now)
   }
 
   unprepared(processor: string, version: number, after: string): UnpreparedPage {
-    const page = this.rowsAfter(processor, after).slice(0, pageInstances).map(({ instance }) => instance)
+    const page = this.instances(processor, after)
     return {
       instances: this.processors.get(processor)?.snapshots.unprepared(version, page) ?? [],
       after: page.length < pageInstances ? undefined : page.at(-1)?.path
@@ -177,17 +182,20 @@ export class MemoryCheckpoints {
 
   keep(processor: string, version: number, life: bigint, snapshot: Snapshot): boolean {
     const known = this.processors.get(processor)
-    if (known?.lives.has(life) !== true) return false
+    const row = known?.lives.get(life)
+    if (known === undefined || row === undefined || row.instance.offset < snapshot.offset) return false
+    if (known.registration.version === version) return false
     known.snapshots.keepPrepared(version, life, snapshot)
     return true
   }
 
   change(processor: string, path: StreamPath, change: Change, now: number): Result.Result<void, NotFound> {
-    const row = this.processors.get(processor)?.rows.get(path)
+    const known = this.processors.get(processor)
+    const row = known?.rows.get(path)
     if (row === undefined) return Result.fail(InstanceChange.missing(processor, path))
-    return Result.map(InstanceChange.apply(processor, this.shown(row), change), ({ event, instance }) => {
+    return Result.map(InstanceChange.apply(processor, this.shown(row, known), change), ({ event, instance }) => {
       const decided = Result.getOrThrow(this.log.decide([{ path, events: [propose(event)], byServer: true }], now))
-      if (change._tag === "Refold") this.processors.get(processor)?.snapshots.forget(row.instance.life)
+      if (change._tag === "Refold") known?.snapshots.forget(row.instance.life)
       row.instance = instance
       this.log.write(decided)
     })
@@ -290,8 +298,14 @@ export class MemoryCheckpoints {
       .map(([, row]) => row)
   }
 
-  private shown({ instance }: Row): Instance {
-    return { ...instance, head: this.log.get(instance.path).offset }
+  private shown({ instance }: Row, known: Known | undefined): Instance {
+    const { hooksAfter, offset, path } = instance
+    const addedTypes = known === undefined ? [] : AddedTypes.behind(
+      known.addedTypes,
+      Math.max(hooksAfter, offset),
+      (place) => this.log.offsetAt(path, place)
+    )
+    return { ...instance, head: this.log.get(path).offset, addedTypes }
   }
 }
 

@@ -5,7 +5,7 @@ import type { Cursor } from "./EventStore.ts"
 
 /** An instance, and the last consumed event that the cursor has passed. */
 export interface Row {
-  instance: Omit<Instance, "head">
+  instance: Omit<Instance, "head" | "addedTypes">
   noted: number
   /** The pattern by which its hooks were told to begin. */
   coverage: Coverage | undefined

@@ -1,13 +1,15 @@
 /** States that were kept of one processor, in memory, and the versions of it that are being prepared. */
 import type { Checkpoint, Instance, Preparing, Snapshot, Unprepared } from "./Checkpoints.ts"
-import { keepEvery, preparedSeconds, preparingSeconds } from "./Checkpoints.ts"
+import { keepEvery, maxPreparing, preparedSeconds, preparingSeconds } from "./Checkpoints.ts"
 
 interface Kept {
   readonly version: number
   readonly snapshot: Snapshot
 }
 
-interface Preparation extends Preparing {
+interface Preparation {
+  /** None until they were counted. */
+  readonly left: number | undefined
   /** When that was said last, in milliseconds. */
   readonly seen: number
 }
@@ -30,7 +32,10 @@ export class MemorySnapshots {
   }
 
   /** Those instances of which a version has no state as far as they are. */
-  unprepared(version: number, instances: ReadonlyArray<Omit<Instance, "head">>): ReadonlyArray<Unprepared> {
+  unprepared(
+    version: number,
+    instances: ReadonlyArray<Unprepared & Pick<Instance, "state" | "version">>
+  ): ReadonlyArray<Unprepared> {
     return instances.filter(({ life, offset, state, version: written }) =>
       offset > 0 && (written !== version || state === undefined) &&
       this.nearest(version, life, offset)?.offset !== offset
@@ -56,8 +61,13 @@ export class MemorySnapshots {
     this.kept.delete(life)
   }
 
-  prepare(version: number, left: number, now: number): void {
-    this.preparations.set(version, { version, left, seen: now })
+  prepare(version: number, left: number | undefined, now: number): void {
+    const known = this.preparations.get(version)
+    // Put at the end: the first one is the one that was told of longest ago.
+    this.preparations.delete(version)
+    this.preparations.set(version, { left: left ?? known?.left, seen: now })
+    const [oldest] = this.preparations.keys()
+    if (this.preparations.size > maxPreparing && oldest !== undefined) this.preparations.delete(oldest)
   }
 
   /** A version that is registered is not prepared any more. */
@@ -67,9 +77,10 @@ export class MemorySnapshots {
 
   /** What is told of the versions that are being prepared. */
   preparing(now: number): ReadonlyArray<Preparing> {
-    return [...this.preparations.values()]
-      .filter(({ seen }) => seen > now - preparingSeconds * 1_000)
-      .map(({ left, version }) => ({ version, left }))
+    return [...this.preparations]
+      .flatMap(([version, { left, seen }]) =>
+        seen > now - preparingSeconds * 1_000 ? [left === undefined ? { version } : { version, left }] : []
+      )
       .sort((a, b) => a.version - b.version)
   }
 

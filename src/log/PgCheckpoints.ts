@@ -24,7 +24,7 @@ const RegisteredRow = Schema.Struct({
   streams: Schema.String,
   start_from: Schema.Literals(["end", "start"]),
   owner: Schema.NullOr(Schema.String),
-  preparing: Schema.Array(Schema.Struct({ version: Schema.Int, left: Schema.Int }))
+  preparing: Schema.Array(Schema.Struct({ version: Schema.Int, left: Schema.optionalKey(Schema.Int) }))
 })
 const Held = Schema.Struct({ name: Schema.String, epoch: Schema.BigInt })
 const After = Schema.Struct({ processor: Schema.String, after: Schema.String })
@@ -46,7 +46,10 @@ export const make = Effect.fnUntraced(function*(server: string) {
       select p.name, p.version, p.consumes, p.emits, p.streams, p.start_from,
         case when millstream.is_held(p) then p.owner end as owner,
         (
-          select coalesce(json_agg(json_build_object('version', r.version, 'left', r.remaining) order by r.version), '[]')
+          select coalesce(
+            json_agg(json_strip_nulls(json_build_object('version', r.version, 'left', r.remaining)) order by r.version),
+            '[]'
+          )
           from millstream.preparations r
           where r.processor = p.name
             and r.seen > clock_timestamp() - ${preparingSeconds}::float8 * interval '1 second'

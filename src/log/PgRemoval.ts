@@ -2,7 +2,7 @@
  * Deletes streams: at once for everyone, since the path gets a new life with its head kept; the events of the
  * old life are swept a thousand at a time, so that no transaction is long.
  */
-import { Effect, Latch, Schedule, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
@@ -16,14 +16,12 @@ import { unwritten } from "./CoreState.ts"
 import type * as Group from "./Group.ts"
 import type { LogClock } from "./LogClock.ts"
 import type { PgCommitter } from "./PgCommitter.ts"
+import * as Sweeper from "./Sweeper.ts"
 
 /** Streams that one transaction deletes: bounds its time and its locks. */
 const streamsAtOnce = 500
 /** Events that one statement sweeps. */
 const sweptAtOnce = 1_000
-/** How often the sweeper looks for what another server, or a crash, left behind. */
-const sweepEvery = "1 minute"
-const retrySweepAfter = "1 second"
 
 export interface Removal {
   readonly plan: Group.Plan
@@ -32,7 +30,6 @@ export interface Removal {
 
 export const make = Effect.fnUntraced(function*(server: string, committer: PgCommitter, clock: LogClock) {
   const sql = yield* SqlClient
-  const left = Latch.makeUnsafe(true)
 
   const Paths = Schema.Array(StreamPath)
   const selectWithin = SqlSchema.findAll({
@@ -101,22 +98,14 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
       if (swept?.events !== 0n) continue
       // A cursor that moved just when the stream was deleted may have made an instance of it, and a version that was
       // being prepared may have kept a state.
+      yield* sql`delete from millstream.instances where stream_id = ${oldest.id}::bigint`
+      // After the instances, for one may have been locked by what was keeping a state of it.
       yield* sql`
-        with instances as (delete from millstream.instances where stream_id = ${oldest.id}::bigint),
-        snapshots as (delete from millstream.snapshots where stream_id = ${oldest.id}::bigint)
+        with snapshots as (delete from millstream.snapshots where stream_id = ${oldest.id}::bigint)
         delete from millstream.deleted_streams where id = ${oldest.id}::bigint`
     }
   })
-  yield* left.await.pipe(
-    Effect.tap(Effect.sync(() => left.closeUnsafe())),
-    Effect.andThen(sweep),
-    Effect.tapError((error) => Effect.logWarning("The events of deleted streams could not be swept; trying again", error)),
-    Effect.retry(Schedule.spaced(retrySweepAfter)),
-    Effect.andThen(Effect.timeoutOption(left.await, sweepEvery)),
-    Effect.andThen(Effect.sync(() => left.openUnsafe())),
-    Effect.forever,
-    Effect.forkScoped
-  )
+  const sweepSoon = yield* Sweeper.make(sweep, "The events of deleted streams could not be swept")
 
   const within = (path: StreamPath, after: string) =>
     selectWithin({ path, after, limit: streamsAtOnce }).pipe(
@@ -131,7 +120,7 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
       const removal = yield* removeAll(paths)
       for (const each of removal.removed) all.push(each)
       onRemoved(removal)
-      left.openUnsafe()
+      yield* sweepSoon
     })
     if (!recursive) yield* step([path])
     else {

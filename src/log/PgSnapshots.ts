@@ -2,26 +2,23 @@
  * States that are kept, in Postgres: for time travel, and of versions that are prepared beside the running one. Those of
  * versions that are neither registered nor being prepared are swept, some at a time.
  */
-import { Effect, Latch, Option, Schedule, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import { StreamPath } from "../domain/StreamPath.ts"
 import type { Snapshot, Unprepared, UnpreparedPage } from "./Checkpoints.ts"
-import { keepEvery, pageInstances, preparedSeconds } from "./Checkpoints.ts"
+import { keepEvery, maxPreparing, pageInstances, preparedSeconds } from "./Checkpoints.ts"
 import * as Contention from "./Contention.ts"
+import * as Sweeper from "./Sweeper.ts"
 
 /** States that one statement sweeps: each may be large. */
 const sweptAtOnce = 200
-/** How often the sweeper looks for versions that were given up, or that another server has replaced. */
-const sweepEvery = "1 minute"
-const retrySweepAfter = "1 second"
 
 const Version = { processor: Schema.String, version: Schema.Int }
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient
-  const left = Latch.makeUnsafe(true)
 
   const selectNearest = SqlSchema.findOneOption({
     Request: Schema.Struct({ ...Version, life: Schema.BigInt, offset: Schema.Int }),
@@ -57,20 +54,11 @@ export const make = Effect.gen(function*() {
     select millstream.sweep_snapshots(${preparedSeconds}::float8, ${sweptAtOnce}::int) as swept`.pipe(
       Effect.repeat({ until: ([row]) => row?.swept === 0 })
     )
-  yield* left.await.pipe(
-    Effect.tap(Effect.sync(() => left.closeUnsafe())),
-    Effect.andThen(sweep),
-    Effect.tapError((error) => Effect.logWarning("States of no more use could not be swept; trying again", error)),
-    Effect.retry(Schedule.spaced(retrySweepAfter)),
-    Effect.andThen(Effect.timeoutOption(left.await, sweepEvery)),
-    Effect.andThen(Effect.sync(() => left.openUnsafe())),
-    Effect.forever,
-    Effect.forkScoped
-  )
+  const sweepSoon = yield* Sweeper.make(sweep, "States of no more use could not be swept")
 
   return {
     /** Sweeps soon: another version was registered. */
-    sweepSoon: Effect.sync(() => left.openUnsafe()),
+    sweepSoon,
     snapshot: (
       processor: string,
       version: number,
@@ -81,13 +69,10 @@ export const make = Effect.gen(function*() {
         Effect.map(Option.map((row) => ({ ...row, offset: Number(row.offset) }))),
         Effect.catchTag("SchemaError", Effect.die)
       ),
-    prepare: (processor: string, version: number, left: number): Effect.Effect<void, SqlError> =>
-      // Not where it is the registered one since.
+    prepare: (processor: string, version: number, left: number | undefined): Effect.Effect<void, SqlError> =>
       Effect.asVoid(sql`
-        insert into millstream.preparations as r (processor, version, remaining, seen)
-        select p.name, ${version}::int, ${left}::int, clock_timestamp() from millstream.processors p
-        where p.name = ${processor}::text and p.version <> ${version}::int
-        on conflict (processor, version) do update set remaining = excluded.remaining, seen = excluded.seen`),
+        select millstream.prepare_version(
+          ${processor}::text, ${version}::int, ${left ?? null}::int, ${maxPreparing}::int)`).pipe(Contention.retry),
     unprepared: (processor: string, version: number, after: string): Effect.Effect<UnpreparedPage, SqlError> =>
       selectPage({ processor, version, after }).pipe(
         Effect.map((rows) => ({

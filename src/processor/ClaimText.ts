@@ -14,7 +14,7 @@ import { array } from "./InstanceText.ts"
 /** An instance; its state is left out where it is none. */
 export const instance = (
   { epoch }: Lease,
-  { cursors, fibers, head, hooksAfter, life, offset, parked, path, revision, skipped, version, ...rest }: Instance,
+  { addedTypes, cursors, fibers, head, hooksAfter, life, offset, parked, path, revision, skipped, version, ...rest }: Instance,
   state = rest.state
 ): JsonText =>
   object({
@@ -24,6 +24,7 @@ export const instance = (
     state,
     head: String(head),
     hooksAfter: String(Math.max(hooksAfter, offset)),
+    addedTypes: addedTypes.length === 0 ? undefined : JSON.stringify(addedTypes),
     skipped: skipped.length === 0 ? undefined : JSON.stringify(skipped),
     version: String(version),
     life: JSON.stringify(String(life)),

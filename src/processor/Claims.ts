@@ -1,10 +1,11 @@
 /**
  * Processors that run elsewhere: they claim what they are to do, and commit what they did. What an owner says of its
- * own work is believed, since only the lease's epoch lets it say so; causes are stamped here.
+ * own work is believed, since only the lease's epoch lets it say so; causes are stamped here. What is kept of a version
+ * that is prepared needs no lease: anyone who may write may say what it folds to, until it is the registered one.
  */
 import { Clock, Context, Effect, Latch, Layer, Option } from "effect"
-import { Fenced, InvalidRequest } from "../domain/StreamError.ts"
-import type { Unavailable } from "../domain/StreamError.ts"
+import { Fenced } from "../domain/StreamError.ts"
+import type { InvalidRequest, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
 import * as Path from "../domain/StreamPath.ts"
 import * as StreamPattern from "../domain/StreamPattern.ts"
@@ -13,6 +14,8 @@ import { Checkpoints } from "../log/Checkpoints.ts"
 import { EventStore } from "../log/EventStore.ts"
 import { Growth } from "../log/Growth.ts"
 import * as Commits from "./Commits.ts"
+import * as Owners from "./Owners.ts"
+import { Remembered } from "./Remembered.ts"
 import { Supervisor } from "./Supervisor.ts"
 
 /** Moves of the cursor in one claim, of some thousand events each: it answers within a second. */
@@ -25,10 +28,8 @@ const maxOpened = 4 * 1_024 * 1_024
 const lookAgain = 250
 /** Claims that wait at a time, each of which looks again and again; more are answered at once. */
 const maxWaiting = 1_000
-/** Registrations that are remembered, so that renewing a lease does not write them again. */
+/** Leases whose versions are remembered. */
 const remembered = 1_000
-/** An owner that was silent for so long, in milliseconds, and for two of its leases, has started again. */
-const forgetAfter = 60_000
 
 export interface Options {
   /** Bound of the crossings between streams in one chain of causes. */
@@ -78,56 +79,14 @@ export class Claims extends Context.Service<Claims, {
   static readonly layer = (options: Options) => Layer.effect(Claims, make(options))
 }
 
-/** What an owner said of its processor, and when it was heard last. */
-interface Heard {
-  readonly text: string
-  readonly at: number
-}
-
 const make = Effect.fnUntraced(function*(options: Options) {
   const checkpoints = yield* Checkpoints
   const growth = yield* Growth
   const store = yield* EventStore
   const supervisor = yield* Supervisor
-  const heard = new Map<string, Heard>()
-  const versions = new Map<string, number>()
+  const owners = Owners.make({ checkpoints, supervisor, leaseMillis: options.leaseMillis })
+  const versions = new Remembered<number>(remembered)
   let waiting = 0
-
-  const register = Effect.fnUntraced(function*(registration: Registration) {
-    const { processor, streams } = registration
-    const wrong = StreamPattern.problem(streams)
-    if (wrong !== undefined) return yield* new InvalidRequest({ reason: `\`streams\` is no pattern: ${wrong}` })
-    yield* elsewhere(processor)
-    yield* checkpoints.register(registration)
-  })
-
-  const elsewhere = (processor: string): Effect.Effect<void, InvalidRequest> =>
-    supervisor.definition(processor) === undefined ? Effect.void : Effect.fail(
-      new InvalidRequest({
-        reason: `${processor} runs on this server itself. What runs elsewhere needs another name`
-      })
-    )
-
-  /** Makes the processor known where this server has not heard the same from this owner lately. */
-  const registerOnce = Effect.fnUntraced(function*(
-    { millis = options.leaseMillis, registration, takeOver }: Claiming,
-    owner: string
-  ) {
-    yield* elsewhere(registration.processor)
-    const key = JSON.stringify([registration.processor, owner])
-    const text = JSON.stringify(registration)
-    const known = heard.get(key)
-    const now = yield* Clock.currentTimeMillis
-    const isNew = known?.text !== text || now - known.at > Math.max(forgetAfter, 2 * millis)
-    const isDue = takeOver === false
-      ? known === undefined && (yield* isUnknown(registration.processor))
-      : takeOver === true || isNew
-    if (isDue) yield* register(registration)
-    remember(heard, key, { text, at: now })
-  })
-
-  const isUnknown = (processor: string) =>
-    Effect.map(checkpoints.registered, (all) => !all.some((each) => each.processor === processor))
 
   /** Looks through what the log has grown: whether that led to something, and whether there is more of it. */
   const advance = Effect.fnUntraced(function*(lease: Lease) {
@@ -193,12 +152,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const claim = Effect.fnUntraced(function*(claiming: Claiming): Effect.fn.Return<Claim, InvalidRequest | Unavailable> {
     const { limit, millis = options.leaseMillis, owner = crypto.randomUUID(), registration, waitMillis } = claiming
     const { processor, version } = registration
-    yield* registerOnce(claiming, owner)
+    yield* owners.hear(claiming, owner)
     const from = yield* Clock.currentTimeMillis
     const none: Claim = { owner, held: undefined, instances: [], more: false }
     const lease = yield* checkpoints.claim(processor, owner, millis, { version })
     if (Option.isNone(lease)) return none
-    remember(versions, keyOf(lease.value), version)
+    versions.set(keyOf(lease.value), version)
     const held = { lease: lease.value, until: from + millis }
     const listed = limit === 0
       ? Effect.succeed({ instances: [], more: false })
@@ -218,16 +177,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
     // Claimed through another server, or before this one was started.
     const found = (yield* checkpoints.registered).find(({ processor }) => processor === lease.processor)
     if (found === undefined) return yield* new Fenced({ processor: lease.processor, lost: "lease" })
-    remember(versions, keyOf(lease), found.version)
+    versions.set(keyOf(lease), found.version)
     return found.version
   })
 
   const commit = Commits.make({ checkpoints, store, maxHops: options.maxHops, versionOf })
 
   return Claims.of({
-    register,
-    prepare: (...said) => Effect.andThen(elsewhere(said[0]), checkpoints.prepare(...said)),
-    keep: (...kept) => Effect.andThen(elsewhere(kept[0]), checkpoints.keep(...kept)),
+    register: owners.register,
+    prepare: (...said) => Effect.andThen(owners.elsewhere(said[0]), checkpoints.prepare(...said)),
+    keep: (...kept) => Effect.andThen(owners.elsewhere(kept[0]), checkpoints.keep(...kept)),
     claim,
     commit
   })
@@ -243,10 +202,3 @@ const sizeOf = ({ cursors, fibers = "", state = "" }: Instance): number =>
 const none = { instances: [], more: false }
 
 const keyOf = ({ epoch, processor }: Lease): string => JSON.stringify([processor, String(epoch)])
-
-/** Remembers some of what was heard last. */
-const remember = <A>(map: Map<string, A>, key: string, value: A): void => {
-  const [oldest] = map.keys()
-  if (!map.has(key) && map.size >= remembered && oldest !== undefined) map.delete(oldest)
-  map.set(key, value)
-}

@@ -7,6 +7,7 @@ import type { JsonText } from "../domain/EventText.ts"
 import { Fenced, InvalidRequest } from "../domain/StreamError.ts"
 import type { AppendError, Unavailable } from "../domain/StreamError.ts"
 import type { StreamPath } from "../domain/StreamPath.ts"
+import * as AddedTypes from "../log/AddedTypes.ts"
 import type { Checkpoint, Checkpoints, FiberCursor, Instance, Lease, Parked } from "../log/Checkpoints.ts"
 import type { Commit, EventStore } from "../log/EventStore.ts"
 import * as FiberRecords from "./FiberRecords.ts"
@@ -122,7 +123,8 @@ export const make = ({ checkpoints, maxHops, store, versionOf }: Options) => {
       return yield* new InvalidRequest({ reason: `\`cause\` ${late} is behind \`offset\` ${offset}` })
     }
     const emits = committing.emits.filter(({ cause = offset }) => isNew(instance, cause))
-    const appends = yield* stamp({ ...committing, emits }, life)
+    const addedAfter = AddedTypes.hooksAfter(instance.addedTypes)
+    const appends = yield* stamp({ ...committing, emits, isNew: (cause, type) => cause > addedAfter(type) }, life)
     const checkpoint: Checkpoint = {
       life,
       revision,

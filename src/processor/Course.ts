@@ -7,6 +7,7 @@ import type { Scope } from "effect"
 import type { Event } from "../domain/Event.ts"
 import * as EventText from "../domain/EventText.ts"
 import type { Fenced, Unavailable } from "../domain/StreamError.ts"
+import * as AddedTypes from "../log/AddedTypes.ts"
 import type { Instance as Stored } from "../log/Checkpoints.ts"
 import type { AppendRequest, Page } from "../log/EventStore.ts"
 import { Tail } from "../log/Tail.ts"
@@ -40,6 +41,8 @@ export class Course {
   private readonly fenced = Deferred.makeUnsafe<never, Fenced>()
   /** Hooks run behind this one. */
   private readonly hooksAfter: number
+  /** And those of a type behind this one. */
+  private readonly addedAfter: (type: string) => number
   private readonly asked: AskedFibers
   /** The instance behind the last event that is through. */
   private standing: Standing & { readonly state: Frozen }
@@ -61,6 +64,7 @@ export class Course {
     this.notices = new Notices({ processor: processor.name, head: stored.head, stream })
     this.skipped = new Set(stored.skipped)
     this.hooksAfter = Math.max(stored.hooksAfter, stored.offset)
+    this.addedAfter = AddedTypes.hooksAfter(stored.addedTypes)
     this.folding = begin.folding
     this.asked = new AskedFibers({ processor, path, folding: begin.folding, begin })
     this.standing = { offset: begin.offset, state: this.folding.freeze(), fibers: this.asked.records }
@@ -225,7 +229,7 @@ export class Course {
   /** Takes note of a folded event; what is to be done about it, where something is. */
   private follow(event: Event, step: Step): Effect.Effect<void, Halt.Park> | undefined {
     if (step._tag === "Passed") return undefined
-    if (event.offset <= this.hooksAfter) {
+    if (event.offset <= Math.max(this.hooksAfter, this.addedAfter(event.type))) {
       this.stand(event.offset)
       return undefined
     }

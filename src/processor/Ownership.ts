@@ -2,7 +2,7 @@
  * Whether this server acts for a processor: it holds the lease while it renews it, and stops at once when it may
  * have lost it. Commits are refused by the lease's epoch all the same, so a server that was frozen does no harm.
  */
-import { Clock, Data, Effect, Fiber, Option } from "effect"
+import { Clock, Data, Duration, Effect, Fiber, Option } from "effect"
 import type { Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
 import type { Checkpoints, Lease } from "../log/Checkpoints.ts"
@@ -13,7 +13,7 @@ const renewals = 3
 /** And how often where that failed, so that an outage costs the lease only if it is about as long. */
 const retries = 12
 /** Pause between looks at a lease that another server holds: a takeover comes so much after it ran out. */
-const lookEvery = "1 second"
+export const lookEvery = Duration.seconds(1)
 /** How long a server that stops waits to give its lease back; it runs out by itself. */
 const releaseTime = "1 second"
 

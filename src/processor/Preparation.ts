@@ -57,7 +57,8 @@ export class Preparation {
   events = 0
   /** Instances whose folding failed in the last round. */
   failed = 0
-  private left = 0
+  /** None until they were counted. */
+  private left: number | undefined
   private readonly options: Options
   private readonly types: ReadonlyArray<string> | undefined
   private readonly isMeant: (path: StreamPath) => boolean
@@ -82,11 +83,14 @@ export class Preparation {
     let before = Number.POSITIVE_INFINITY
     while (true) {
       const from = yield* Clock.monotonicTimeNanos
-      yield* this.count
+      const counted = yield* this.count
       yield* this.tell
       this.failed = 0
-      yield* this.pages((instances) =>
-        Effect.forEach(instances, (each) => this.prepare(each), { concurrency: foldedAtOnce, discard: true })
+      // No more than a page beyond those: of what comes meanwhile a round must not live on.
+      yield* this.pages(
+        (instances) =>
+          Effect.forEach(instances, (each) => this.prepare(each), { concurrency: foldedAtOnce, discard: true }),
+        counted
       )
       const took = Number((yield* Clock.monotonicTimeNanos) - from) / 1_000_000
       if (took <= shortRound || took > shortening * before) return
@@ -94,13 +98,9 @@ export class Preparation {
     }
   })
 
-  private readonly count = Effect.suspend(() => {
-    let left = 0
-    return Effect.tap(
-      this.pages((instances) => Effect.sync(() => left += instances.length)),
-      () => Effect.sync(() => this.left = left)
-    )
-  })
+  private readonly count = Effect.suspend(() =>
+    Effect.tap(this.pages(() => Effect.void), (left) => Effect.sync(() => this.left = left))
+  )
 
   /** Tells those who ask, which keeps the states too. */
   private readonly tell: Effect.Effect<void> = Effect.suspend(() => {
@@ -108,7 +108,7 @@ export class Preparation {
     return checkpoints.prepare(name, version, this.left).pipe(
       Effect.tapError((error) => Effect.logDebug(`How far version ${version} of ${name} is could not be told`, error)),
       Effect.ignore,
-      Effect.andThen(Metric.update(this.gauge, this.left))
+      Effect.andThen(this.left === undefined ? Effect.void : Metric.update(this.gauge, this.left))
     )
   })
 
@@ -116,18 +116,22 @@ export class Preparation {
     Effect.forever(Effect.andThen(Effect.sleep(tellEvery), this.tell))
   )
 
-  /** Goes through what is not prepared, in order of path. */
+  /** Goes through what is not prepared, in order of path, until there were so many at least; how many there were. */
   private pages<E>(
-    use: (instances: ReadonlyArray<Unprepared>) => Effect.Effect<unknown, E>
-  ): Effect.Effect<void, E | Unavailable> {
+    use: (instances: ReadonlyArray<Unprepared>) => Effect.Effect<void, E>,
+    enough = Number.POSITIVE_INFINITY
+  ): Effect.Effect<number, E | Unavailable> {
     const { checkpoints, processor: { name, version } } = this.options
     return Effect.gen({ self: this }, function*() {
-      let after: string | undefined = ""
-      while (after !== undefined) {
+      let count = 0
+      for (let after: string | undefined = ""; after !== undefined && count < enough;) {
         const page: UnpreparedPage = yield* checkpoints.unprepared(name, version, after)
-        yield* use(page.instances.filter(({ path }) => this.isMeant(path)))
+        const instances = page.instances.filter(({ path }) => this.isMeant(path))
+        yield* use(instances)
+        count += instances.length
         after = page.after
       }
+      return count
     })
   }
 
@@ -142,7 +146,7 @@ export class Preparation {
       )
       if (isThere) this.instances += 1
       else this.failed += 1
-      this.left = Math.max(0, this.left - 1)
+      this.left = Math.max(0, (this.left ?? 0) - 1)
     })
   }
 

@@ -23,6 +23,8 @@ export interface Emit {
 }
 
 export interface Emitting {
+  /** Whether an event of this type is still to be answered; left out, each is. */
+  readonly isNew?: (cause: number, type: string) => boolean
   readonly lease: Lease
   readonly path: StreamPath | undefined
   readonly offset: number
@@ -71,7 +73,7 @@ export const make = (store: EventStore["Service"], maxHops: number) => {
     emitting: Emitting,
     life: bigint | undefined
   ): Effect.fn.Return<ReadonlyArray<AppendRequest>, InvalidEvent | InvalidRequest | Fenced | Unavailable> {
-    const { emits, lease: { processor }, offset, parked, path } = emitting
+    const { emits, isNew = () => true, lease: { processor }, offset, parked, path } = emitting
     if (emits.length === 0 && parked === undefined) return []
     if (path === undefined) return yield* missing("streamPath")
     const causes = emits.map(({ cause = offset }) => cause)
@@ -81,6 +83,7 @@ export const make = (store: EventStore["Service"], maxHops: number) => {
     const appends: Array<AppendRequest> = []
     for (const [index, emit] of emits.entries()) {
       const { cause = offset, event } = emit
+      if (!isNew(cause, answered.get(cause)?.type ?? "")) continue
       const target: StreamPath = emit.path ?? path
       const origin: Emission.Origin = { processor, path, offset: cause, hops: hopsTo(cause) }
       const about = target === path ? noticed(emitting, event, cause, answered.get(cause)?.type) : undefined

@@ -3,10 +3,11 @@
  * it is prepared beside that one first, and takes over when little is left, or when nobody acts any more. Types and
  * streams that have changed along with the version count from the takeover on.
  */
-import { Effect, Schedule } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import type { Unavailable } from "../domain/StreamError.ts"
 import type { Checkpoints, Registered, Registration } from "../log/Checkpoints.ts"
 import type { EventStore } from "../log/EventStore.ts"
+import * as Ownership from "./Ownership.ts"
 import { Preparation } from "./Preparation.ts"
 import type { Any } from "./Processor.ts"
 
@@ -14,8 +15,8 @@ import type { Any } from "./Processor.ts"
 const again = "1 second"
 /** How often it is looked whether the other version is still acted for. */
 const lookEvery = "1 second"
-/** How long nobody has had the lease until it counts as given up: whoever registers takes it a moment later. */
-const vacantFor = "250 millis"
+/** How long nobody has had the lease until it counts as given up: a server that stands by has had its look by then. */
+const vacantFor = Duration.times(Ownership.lookEvery, 1.5)
 
 export interface Options {
   readonly processor: Any
@@ -36,9 +37,26 @@ export const begin = Effect.fnUntraced(function*(options: Options): Effect.fn.Re
     return Effect.void
   }
   // Waited for, so that what is refused for good is refused at once.
-  yield* persist(checkpoints.prepare(processor, version, 0), `Version ${version} of ${processor} could not be prepared`)
-  return succeed(options, known)
+  yield* persist(
+    checkpoints.prepare(processor, version, undefined),
+    `Version ${version} of ${processor} could not be prepared`
+  )
+  return undaunted(options, succeed(options, known))
 })
+
+/** The same, begun again after a defect. */
+const undaunted = ({ processor: { name } }: Options, succession: Effect.Effect<void>): Effect.Effect<void> =>
+  succession.pipe(
+    Effect.as(true),
+    Effect.catchDefect((defect) =>
+      Effect.logError(`${name} met a defect before it took over; it goes on in a moment`, defect).pipe(
+        Effect.andThen(Effect.sleep(again)),
+        Effect.as(false)
+      )
+    ),
+    Effect.repeat({ until: (isDone) => isDone }),
+    Effect.asVoid
+  )
 
 const succeed = Effect.fnUntraced(function*(options: Options, before: Registered) {
   const { processor, registration: { streams }, ...services } = options

@@ -83,12 +83,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     })
     const { checkpoints } = services
     const ownership = new Ownership({ checkpoints, processor: name, version, millis: options.leaseMillis })
-    yield* Effect.forkScoped(
-      Effect.andThen(
-        Effect.tapDefect(succession, (defect) => Effect.logError(`${name} does not run: it met a defect`, defect)),
-        ownership.whileHeld((lease) => host.run(lease))
-      )
-    )
+    yield* Effect.forkScoped(Effect.andThen(succession, ownership.whileHeld((lease) => host.run(lease))))
   })
 
   return Context.make(Processors, { run }).pipe(Context.add(Supervisor, {

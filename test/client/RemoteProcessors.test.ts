@@ -328,6 +328,26 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer | Processors, E>) =
         assert.strictEqual(known?.version, 2)
       }).pipe(Effect.provide(FetchHttpClient.layer)))
 
+    it.effect("is not kept a state that nests deeper than a request may, and takes over all the same", () =>
+      Effect.gen(function*() {
+        const streams = yield* streamsOf
+        const deepening = (version: number) =>
+          Processor.make("deep", { version, state: Schema.Json, initial: null, consumes: [Ping], emits: [Pong] })
+            .reduce({ ping: (): Schema.Json => version === 1 ? 1 : JSON.parse("[".repeat(3_000) + "]".repeat(3_000)) })
+            .toLayer({
+              afterAppend: { ping: ({ payload }, { emit }) => emit(Pong.make({ to: payload.from, by: String(version) })) }
+            }, { streams: "/deep/**" })
+        yield* start(deepening(1))
+        yield* streams.append("/deep/1", Ping.make({ from: "ada" }))
+        yield* first(streams, "/deep/1", Pong, 1)
+        yield* start(deepening(2))
+        const { ask } = yield* TestServer
+        yield* Effect.repeat(ask("/api/processors"), {
+          schedule: Schedule.spaced("5 millis"),
+          until: ({ text }) => /"name":"deep","version":2/.test(text)
+        })
+      }))
+
     it.effect("is refused where the server runs it itself, in whatever version", () =>
       Effect.gen(function*() {
         const { ask, port } = yield* TestServer

@@ -94,6 +94,22 @@ const suite = <E>(log: string, layer: Layer.Layer<TestServer, E>) =>
         assert.deepInclude(later, { offset: 3, state: { pings: 2 }, head: 5 })
       }))
 
+    it.effect("answers what comes after a type was claimed first, wherever it was", () =>
+      Effect.gen(function*() {
+        const processor = named("adding", "adding")
+        const { owner } = yield* processor.claim()
+        for (const type of ["begun", "ping", "begun"]) yield* append("/adding/1", type)
+        const { epoch, instances: [instance] } = yield* processor.claim({ owner, consumes: ["ping", "begun"] })
+        assert.deepInclude(instance, { offset: 0, hooksAfter: 0, addedTypes: [{ type: "begun", hooksAfter: 4 }] })
+        yield* append("/adding/1", "begun")
+        const emit = [2, 3, 4, 5].map((cause) => ({ ...pong(String(cause)), cause }))
+        const commit = { epoch, streamPath: "/adding/1", offset: 5, state: {}, emit }
+        const { events } = yield* processor.committed(commit)
+        assert.deepStrictEqual(events.map(({ cause }) => cause?.offset), [3, 5])
+        const [later] = (yield* processor.claim({ owner, consumes: ["ping", "begun"] })).instances
+        assert.isUndefined(later)
+      }))
+
     it.effect("keeps the text of states and payloads", () =>
       Effect.gen(function*() {
         const processor = named("texts", "texts")

@@ -5,6 +5,7 @@
 import { layer as layered } from "@effect/vitest"
 import type { Layer } from "effect"
 import type { Checkpoints } from "../../src/log/Checkpoints.ts"
+import { adding } from "./suite/Adding.ts"
 import { advancing } from "./suite/Advancing.ts"
 import { changing } from "./suite/Changing.ts"
 import { committing } from "./suite/Committing.ts"
@@ -17,6 +18,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Log | Checkpoints, E>)
   layered(layer, { excludeTestServices: true, timeout: "60 seconds" })(`Checkpoints ${name}`, (it) => {
     leases(it)
     advancing(it)
+    adding(it)
     instances(it)
     changing(it)
     committing(it)

@@ -1,6 +1,6 @@
 /** What owners elsewhere say of their work, as often and as wrongly as they may, on a log in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Effect, Fiber, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Offset } from "../../src/domain/Event.ts"
 import * as EventText from "../../src/domain/EventText.ts"
@@ -12,6 +12,7 @@ import * as MemoryEventStore from "../../src/log/MemoryEventStore.ts"
 import type { Claiming } from "../../src/processor/Claims.ts"
 import { Claims } from "../../src/processor/Claims.ts"
 import type { Committing } from "../../src/processor/Commits.ts"
+import { Processor } from "../../src/processor/Processor.ts"
 import type { Emit } from "../../src/processor/Stamping.ts"
 import * as Supervisor from "../../src/processor/Supervisor.ts"
 
@@ -35,6 +36,8 @@ const watched = () => {
   const checkpoints = Layer.effect(Checkpoints, Effect.map(Checkpoints, (checkpoints) =>
     Checkpoints.of({
       ...checkpoints,
+      // What the server runs itself stays behind.
+      unprepared: () => Effect.never,
       undone: (processor, after) =>
         Effect.tap(checkpoints.undone(processor, after), () => Effect.sync(() => seen.lists += 1))
     })))
@@ -145,6 +148,64 @@ describe("an owner elsewhere", () => {
       yield* checkpoints.register({ ...registration, version: 2 })
       assert.isUndefined((yield* claimed({})).held)
       assert.deepStrictEqual((yield* checkpoints.registered).map(({ version }) => version), [2])
+    }).pipe(Effect.provide(watched().layer)))
+
+  it.effect("that goes on is not forgotten, however many others there are, with a name and without", () =>
+    Effect.gen(function*() {
+      const { claims } = yield* begin
+      const { registration } = claiming()
+      const registered = Effect.map((yield* Checkpoints).registered, (all) =>
+        all.find(({ processor }) => processor === "judge")?.version)
+      const newer = claiming({ owner: "b", registration: { ...registration, version: 2 } })
+      yield* claims.claim(newer)
+      const other = { ...registration, processor: "other" }
+      /** Both go on, the older one first: were it forgotten, it would be registered again. */
+      const goOn = Effect.gen(function*() {
+        yield* claims.claim(claiming())
+        assert.strictEqual(yield* registered, 2)
+        yield* claims.claim(newer)
+      })
+      for (let i = 0; i < 1_500; i++) yield* claims.claim(claiming({ registration: other, owner: undefined, limit: 0 }))
+      yield* goOn
+      for (let i = 0; i < 1_500; i++) {
+        yield* claims.claim(claiming({ registration: other, owner: `owner ${i}`, limit: 0 }))
+        if (i % 500 === 0) yield* goOn
+      }
+    }).pipe(Effect.provide(watched().layer)))
+
+  it.effect("that was given a name and comes back with it takes no place of another version", () =>
+    Effect.gen(function*() {
+      const claims = yield* Claims
+      const { registration } = claiming()
+      const registered = Effect.map((yield* Checkpoints).registered, ([one]) => one?.version)
+      const { owner } = yield* claims.claim(claiming({ owner: undefined }))
+      yield* claims.claim(claiming({ owner: "b", registration: { ...registration, version: 2 } }))
+      assert.isUndefined((yield* claims.claim(claiming({ owner }))).held)
+      assert.strictEqual(yield* registered, 2)
+    }).pipe(Effect.provide(watched().layer)))
+
+  it.effect("acts on while the server prepares a version of its own, and registers none", () =>
+    Effect.gen(function*() {
+      const { claims, commit } = yield* begin
+      const checkpoints = yield* Checkpoints
+      const registered = Effect.map(checkpoints.registered, ([one]) => one?.version)
+      const { registration } = claiming()
+      yield* Layer.build(
+        Processor.make("judge", { version: 2, state: Schema.Int, initial: 0, consumes: [] }).reduce({}).toLayer({})
+      )
+      assert.isDefined((yield* claims.claim(claiming())).held)
+      assert.isFalse((yield* commit({})).known)
+      const others = [{ takeOver: true }, { registration: { ...registration, version: 2 } }, {
+        owner: "b",
+        registration: { ...registration, version: 3 }
+      }]
+      for (const more of others) {
+        const error = yield* Effect.flip(claims.claim(claiming(more)))
+        assert.include(error.message, "judge runs on this server itself")
+      }
+      assert.strictEqual(yield* registered, 1)
+      yield* checkpoints.register({ ...registration, version: 2 })
+      assert.include((yield* Effect.flip(claims.claim(claiming()))).message, "judge runs on this server itself")
     }).pipe(Effect.provide(watched().layer)))
 
   it.effect("does not make a stream anew that was deleted while its append was on the way", () => {

@@ -13,6 +13,7 @@ const stored: Stored = {
   offset: 5,
   head: 9,
   hooksAfter: 0,
+  addedTypes: [],
   state: "{\"pings\":5}",
   fibers: undefined,
   busy: false,

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Metric, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { StreamPath } from "../../src/domain/StreamPath.ts"
-import { Checkpoints, keepEvery, preparedSeconds } from "../../src/log/Checkpoints.ts"
+import { Checkpoints, keepEvery, pageInstances, preparedSeconds } from "../../src/log/Checkpoints.ts"
 import { EventStore } from "../../src/log/EventStore.ts"
 import type { Options } from "../../src/processor/Preparation.ts"
 import { Preparation } from "../../src/processor/Preparation.ts"
@@ -120,6 +120,55 @@ describe("a preparation", () => {
       yield* Fiber.join(running)
       assert.strictEqual(rounds, 3)
       assert.deepInclude(preparation, { instances: 3, events: 3 + 2 + 2 })
+    }).pipe(owned))
+
+  it.effect("ends a round though each instance that it folds has another one come behind it", () =>
+    Effect.gen(function*() {
+      const { write } = yield* folded(pageInstances, 1)
+      const checkpoints = yield* Checkpoints
+      const store = yield* EventStore
+      let made = 0
+      const preparation = yield* make(summing(), {
+        checkpoints: {
+          ...checkpoints,
+          // Without a bound it would go on until no more come.
+          snapshot: (...asked) => {
+            const path = `/later/${String(++made).padStart(9, "0")}`
+            const comes = Effect.orDie(Effect.andThen(went(path, 1), write(path)))
+            return Effect.andThen(
+              made > 3 * pageInstances ? Effect.void : Effect.provideService(comes, EventStore, store),
+              checkpoints.snapshot(...asked)
+            )
+          }
+        }
+      })
+      yield* preparation.run
+      assert.strictEqual(preparation.instances, pageInstances)
+    }).pipe(owned))
+
+  it.effect("does not say how many are left until it has counted them", () =>
+    Effect.gen(function*() {
+      yield* folded(2, 1)
+      const checkpoints = yield* Checkpoints
+      const gate = Latch.makeUnsafe(false)
+      let tells = 0
+      const preparation = yield* make(summing(), {
+        checkpoints: {
+          ...checkpoints,
+          prepare: (...said) => Effect.tap(checkpoints.prepare(...said), () => Effect.sync(() => tells += 1)),
+          unprepared: (...asked) => Effect.andThen(gate.await, checkpoints.unprepared(...asked)),
+          snapshot: () => Effect.never
+        }
+      })
+      const preparing = Effect.map(registered(name), (known) => known?.preparing)
+      const running = yield* Effect.forkChild(preparation.run)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(tells, 1)
+      assert.deepStrictEqual(yield* preparing, [{ version: 2 }])
+      yield* gate.open
+      yield* until(Effect.sync(() => tells), (count) => count === 2).pipe(TestClock.withLive)
+      assert.deepStrictEqual(yield* preparing, [{ version: 2, left: 2 }])
+      yield* Fiber.interrupt(running)
     }).pipe(owned))
 
   it.effect("leaves an instance whose reducer throws, or whose state is too large, or is none, and goes on", () =>

@@ -126,6 +126,54 @@ const suite = <E>(log: string, layer: Layer.Layer<Log, E>) =>
         assert.deepStrictEqual(yield* answered(path, 12), [...by(1, ...ten, 11), ...by(2, 12)])
       }))
 
+    it.effect("lets a server of the older one that stands by have its turn", () =>
+      Effect.gen(function*() {
+        const name = fresh()
+        const path = `/${name}/a`
+        const server = yield* older(name, path)
+        const isVacant = Latch.makeUnsafe(false)
+        let looks = 0
+        yield* start(summing(name, 2).layer, {
+          checkpoints: ({ registered }) => ({
+            unprepared: () => Effect.never,
+            registered: Effect.tap(registered, (all) =>
+              all.some(({ owner, processor }) => processor === name && owner === undefined)
+                ? Effect.andThen(Effect.sync(() => looks += 1), isVacant.open)
+                : Effect.void)
+          })
+        })
+        // It had asked just before the newer one saw that nobody acts, and asks again as late as ever.
+        let asked = 0
+        yield* start(summing(name, 1).layer, {
+          checkpoints: ({ claim }) => ({
+            claim: (...claiming) => asked++ === 0 ? Effect.as(isVacant.await, Option.none()) : claim(...claiming)
+          })
+        })
+        yield* until(Effect.sync(() => asked), (count) => count === 1)
+        yield* server.stop
+        yield* until(Effect.sync(() => looks), (count) => count > 0)
+        const known = yield* until(registered(name), (known) => known?.owner !== undefined)
+        assert.strictEqual(known?.version, 1)
+        yield* went(path, 11)
+        assert.deepStrictEqual(yield* answered(path, 11), by(1, ...ten, 11))
+      }))
+
+    it.effect("goes on after a defect", () =>
+      Effect.gen(function*() {
+        const name = fresh()
+        const path = `/${name}/a`
+        yield* older(name, path)
+        let asked = 0
+        yield* start(summing(name, 2).layer, {
+          checkpoints: ({ unprepared }) => ({
+            unprepared: (...of) => asked++ === 0 ? Effect.die(new Error("a defect")) : unprepared(...of)
+          })
+        })
+        yield* acts(name, 2)
+        yield* went(path, 11)
+        assert.deepStrictEqual(yield* answered(path, 11), [...by(1, ...ten), ...by(2, 11)])
+      }))
+
     it.effect("takes over where the older one's lease has run out", () =>
       Effect.gen(function*() {
         const checkpoints = yield* Checkpoints
@@ -250,12 +298,14 @@ const suite = <E>(log: string, layer: Layer.Layer<Log, E>) =>
         const checkpoints = yield* Checkpoints
         const name = fresh()
         const path = `/${name}/a`
-        yield* older(name, path)
+        yield* (yield* older(name, path)).stop
+        const lease = Option.getOrThrow(yield* checkpoints.claim(name, "first", 60_000))
+        const { head, life, revision } = Option.getOrThrow(yield* checkpoints.open(lease, StreamPath.make(path)))
+        const checkpoint = { life, revision, version: 1, offset: head, state: "55", fibers: "[]", busy: false, keep: true }
+        yield* (yield* EventStore).commit({ lease, appends: [], checkpoint: { ...checkpoint, parked: undefined } })
         const gate = Latch.makeUnsafe(false)
         yield* start(summing(name, 2).layer, registering(gate))
-        const life = (yield* written(name, path))?.life ?? 0n
         const kept = (version: number) => checkpoints.snapshot(name, version, life, 1_000)
-        yield* checkpoints.keep(name, 1, life, { offset: 3, state: "3", fibers: "[]" })
         yield* until(kept(2), Option.isSome)
         assert.isTrue(Option.isSome(yield* kept(1)))
         yield* gate.open

@@ -123,7 +123,8 @@ export const make = (calling: Calling): Checkpoints["Service"] => {
       })
       return calling.post(processor, "keep", body).pipe(
         Effect.flatMap((text) => Effect.map(Effect.orDie(decodeKept(text)), ({ kept }) => kept)),
-        Effect.catchTag("PayloadTooLarge", () => Effect.succeed(false)),
+        // It would be refused again: a state that is too large, or nests deeper than a request may.
+        Effect.catchTags({ PayloadTooLarge: () => Effect.succeed(false), InvalidRequest: () => Effect.succeed(false) }),
         Effect.mapError(asUnavailable)
       )
     },
@@ -167,6 +168,7 @@ const instanceOf = (
     offset: instance.offset,
     head: instance.head,
     hooksAfter: instance.hooksAfter,
+    addedTypes: instance.addedTypes ?? [],
     skipped: instance.skipped ?? [],
     state,
     fibers,

@@ -40,6 +40,17 @@ export default Effect.gen(function*() {
       primary key (processor, coverage)
     )`
 
+  // From where on in the order across streams those types count that a processor consumes since a later registration:
+  // `*` stands for all that are not here. Empty where none was ever added.
+  yield* sql`
+    create table millstream.added_types (
+      processor text collate "C" not null,
+      type text collate "C" not null,
+      tx bigint not null,
+      position bigint not null,
+      primary key (processor, type)
+    )`
+
   // A processor at work on one life of a stream. Up to "offset" all is folded and done; "noted" is the last consumed
   // event that the cursor has passed. The path is that of the stream, for lists in its order; the error is JSON.
   yield* sql`
@@ -100,16 +111,34 @@ export default Effect.gen(function*() {
     create table millstream.preparations (
       processor text collate "C" not null,
       version int not null,
-      remaining int not null,
+      -- None until they were counted.
+      remaining int,
       seen timestamptz not null,
       primary key (processor, version)
     )`
+
+  // Behind which event hooks begin for added types, where some of the stream that is not done lies before; else null.
+  yield* sql`
+    create function millstream.types_of(p_instance millstream.instances) returns json language plpgsql stable as $$
+    begin
+      return (
+        select json_agg(json_build_object('type', t.type, 'hooksAfter', t.hooks_after) order by t.type)
+        from (
+          select a.type, millstream.offset_at(p_instance.stream_id, a.tx, a.position) as hooks_after
+          from millstream.added_types a where a.processor = p_instance.processor
+        ) t
+        having max(t.hooks_after) > greatest(p_instance.hooks_after, p_instance."offset")
+      );
+    end $$`
 
   // An instance of a stream that exists, with all that is known of it.
   yield* sql`
     create view millstream.instance_rows as
     select i.processor, i.path, i.stream_id, i.revision, i.version, i."offset", i.hooks_after, i.state, i.fibers, i.busy,
       i.parked_offset, i.parked_error, i.skipped, i.undone, s.head,
+      case when i."offset" < s.head
+        and exists (select from millstream.added_types a where a.processor = i.processor)
+        then millstream.types_of(i) end as added_types,
       (
         select json_agg(json_build_array(c.name, c.value) order by c.name)::text
         from millstream.fiber_cursors c where c.stream_id = i.stream_id and c.processor = i.processor

@@ -6,7 +6,8 @@ export default Effect.gen(function*() {
   const sql = yield* SqlClient
 
   // Makes a processor known. What it counts from is the end of the log as it is now, or its beginning: transactions
-  // that begin later have greater numbers. Of its patterns the last 100 are remembered.
+  // that begin later have greater numbers. So do types that it did not consume before, wherever its cursor is. Of its
+  // patterns the last 100 are remembered.
   yield* sql`
     create function millstream.register_processor(
       p_name text, p_version int, p_consumes text[], p_emits text[], p_streams text, p_expression text, p_start_from text
@@ -16,6 +17,7 @@ export default Effect.gen(function*() {
       v_end bigint := 9223372036854775807;
       v_is_new boolean;
       v_before int;
+      v_consumed text[];
       v_coverage int;
     begin
       select l.tx_base + pg_current_xact_id()::text::bigint into v_now from millstream.log l;
@@ -25,7 +27,8 @@ export default Effect.gen(function*() {
         case p_start_from when 'start' then 0 else v_now end, case p_start_from when 'start' then 0 else v_end end)
       on conflict (name) do nothing;
       v_is_new := found;
-      select p.coverage into v_before from millstream.processors p where p.name = p_name for no key update;
+      select p.coverage, p.consumes into v_before, v_consumed from millstream.processors p
+      where p.name = p_name for no key update;
       -- Another definition ends the lease: the cursor moves over what its owner consumes, and nobody else.
       update millstream.processors p
       set epoch = p.epoch + 1, owner = null, until = null
@@ -42,6 +45,23 @@ export default Effect.gen(function*() {
         insert into millstream.coverage (processor, coverage, expression, tx, position)
         values (p_name, v_coverage, p_expression, v_now, v_end);
         delete from millstream.coverage c where c.processor = p_name and c.coverage <= v_coverage - 100;
+      end if;
+      if v_consumed <> p_consumes then
+        -- Beside a star those are named that count from earlier on.
+        if '*' = any(p_consumes) and not '*' = any(v_consumed) then
+          insert into millstream.added_types (processor, type, tx, position)
+          select p_name, c.type, 0, 0 from unnest(v_consumed) c(type)
+          on conflict (processor, type) do nothing;
+        end if;
+        -- What a star stood for was consumed, and counts as that did.
+        insert into millstream.added_types (processor, type, tx, position)
+        select p_name, c.type, coalesce(a.tx, v_now), coalesce(a.position, v_end)
+        from unnest(p_consumes) c(type)
+        left join millstream.added_types a on a.processor = p_name and a.type = '*'
+        where not c.type = any(v_consumed) and (a.type is not null or not '*' = any(v_consumed))
+        on conflict (processor, type) do nothing;
+        delete from millstream.added_types a
+        where a.processor = p_name and not '*' = any(p_consumes) and not a.type = any(p_consumes);
       end if;
     end $$`
 

@@ -5,14 +5,34 @@ import { SqlClient } from "effect/sql/SqlClient"
 export default Effect.gen(function*() {
   const sql = yield* SqlClient
 
-  // Keeps a state of an instance that is there; of those within so many events the last one counts. A delete takes the
-  // instance away, and the sweeper of deleted streams what came in between.
+  // Says that a version is being prepared, but not of the registered one; of them so many are remembered.
+  yield* sql`
+    create function millstream.prepare_version(p_name text, p_version int, p_left int, p_most int) returns void
+    language plpgsql as $$
+    begin
+      insert into millstream.preparations as r (processor, version, remaining, seen)
+      select p.name, p_version, p_left, clock_timestamp() from millstream.processors p
+      where p.name = p_name and p.version <> p_version
+      on conflict (processor, version) do update
+      set remaining = coalesce(excluded.remaining, r.remaining), seen = excluded.seen;
+      delete from millstream.preparations r
+      where r.processor = p_name and r.version in (
+        select o.version from millstream.preparations o where o.processor = p_name
+        order by o.seen desc, o.version offset p_most
+      );
+    end $$`
+
+  // Keeps a state of an instance that is there and has come so far, but not of the registered version; of those within
+  // so many events the last one counts. A delete takes the instance away, and the sweeper of deleted streams what came
+  // in between.
   yield* sql`
     create function millstream.keep_snapshot(
       p_name text, p_version int, p_life bigint, p_offset bigint, p_state text, p_fibers text, p_every bigint
     ) returns boolean language plpgsql as $$
     begin
-      perform from millstream.instances i where i.stream_id = p_life and i.processor = p_name for key share;
+      perform from millstream.instances i join millstream.processors p on p.name = i.processor
+      where i.stream_id = p_life and i.processor = p_name and i."offset" >= p_offset and p.version <> p_version
+      for key share of i;
       if not found then
         return false;
       end if;

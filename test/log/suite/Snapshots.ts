@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
 import type { StreamPath } from "../../../src/domain/StreamPath.ts"
 import type { Lease, Snapshot } from "../../../src/log/Checkpoints.ts"
-import { Checkpoints, keepEvery } from "../../../src/log/Checkpoints.ts"
+import { Checkpoints, keepEvery, maxPreparing } from "../../../src/log/Checkpoints.ts"
 import { EventStore } from "../../../src/log/EventStore.ts"
 import { append, below, event, fresh } from "./Fixture.ts"
 import type { It } from "./Working.ts"
@@ -78,6 +78,33 @@ export const snapshots = (it: It): void => {
       yield* prepare({ ...lease, processor: `${first.processor} unknown` }, 2)
     }))
 
+  it.effect("of a version that is prepared it is told how many are left once somebody has counted them", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const { processor } = yield* working(fresh())
+      const preparing = Effect.map(checkpoints.registered, (all) =>
+        all.find((each) => each.processor === processor)?.preparing)
+      yield* checkpoints.prepare(processor, 2, undefined)
+      assert.deepStrictEqual(yield* preparing, [{ version: 2 }])
+      yield* checkpoints.prepare(processor, 2, 5)
+      // A second server begins.
+      yield* checkpoints.prepare(processor, 2, undefined)
+      assert.deepStrictEqual(yield* preparing, [{ version: 2, left: 5 }])
+    }))
+
+  it.effect("of the versions that are prepared those are remembered that were told of last", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const lease = yield* working(fresh())
+      const versions = Array.from({ length: maxPreparing + 2 }, (_, n) => n + 2)
+      for (const version of versions) {
+        yield* prepare(lease, version)
+        yield* prepare(lease, 2)
+      }
+      const known = (yield* checkpoints.registered).find(({ processor }) => processor === lease.processor)
+      assert.deepStrictEqual(known?.preparing.map(({ version }) => version), [2, ...versions.slice(3)])
+    }))
+
   it.effect("what a version has still to fold is listed until its state is kept, and again once that has moved on", () =>
     Effect.gen(function*() {
       const top = fresh()
@@ -124,7 +151,9 @@ export const snapshots = (it: It): void => {
     Effect.gen(function*() {
       const path = fresh()
       const lease = yield* working(path)
-      const { life } = yield* written(lease, path)
+      const instance = yield* written(lease, path)
+      const { life } = instance
+      yield* commit(lease, { checkpoint: checkpoint(instance, { revision: 1, offset: keepEvery + 5 }) })
       yield* prepare(lease, 2)
       for (const offset of [keepEvery - 2, keepEvery - 1, keepEvery, keepEvery + 5]) {
         yield* keep(lease, 2, life, snapshot(offset, String(offset)))
@@ -172,6 +201,22 @@ export const snapshots = (it: It): void => {
       assert.isFalse(yield* keep(lease, 2, life, snapshot(2)))
       assert.isUndefined(yield* found(lease, 2, life, 9))
       assert.deepStrictEqual((yield* unprepared(lease, 2)).instances, [])
+    }))
+
+  it.effect("nothing is kept of the registered version, nor behind where the instance is", () =>
+    Effect.gen(function*() {
+      const checkpoints = yield* Checkpoints
+      const path = fresh()
+      const first = registration(path)
+      yield* checkpoints.register(first)
+      const lease = yield* claimed(first.processor)
+      const { life } = yield* written(lease, path)
+      assert.isFalse(yield* keep(lease, 1, life, snapshot(3)))
+      assert.isFalse(yield* keep(lease, 2, life, snapshot(4)))
+      assert.isTrue(yield* keep(lease, 2, life, snapshot(3)))
+      yield* checkpoints.register({ ...first, version: 2 })
+      assert.isFalse(yield* keep(lease, 2, life, snapshot(2, "\"late\"")))
+      assert.deepStrictEqual(yield* found(lease, 2, life, 9), snapshot(3))
     }))
 
   it.effect("a state that is folded anew at a person's word is prepared anew", () =>
