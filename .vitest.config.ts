@@ -24,6 +24,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Each process reads the modules once for all its files, which keep nothing outside their tests.
+    isolate: false,
     maxWorkers: 3
   }
 })
