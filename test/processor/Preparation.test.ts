@@ -58,7 +58,8 @@ const stateAt = (life: bigint, offset: number) =>
     Effect.map(checkpoints.snapshot(name, 2, life, offset), Option.getOrUndefined))
 
 const left = Effect.map(Metric.snapshot, (all) => {
-  const found = all.find(({ id }) => id === "millstream_preparing_instances")
+  const found = all.find(({ attributes, id }) =>
+    id === "millstream_preparing_instances" && attributes?.["processor"] === name)
   return found?.type === "Gauge" ? Number(found.state.value) : undefined
 })
 
