@@ -1,5 +1,4 @@
 /** What waits to be appended, first come first served. How much may wait is bounded by the appender. */
-import { Latch } from "effect"
 import type { Exit } from "effect"
 import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import type { Arrived, Unverified } from "./Arrivals.ts"
@@ -32,13 +31,10 @@ export class AppendQueue {
   private items: Array<Waiting> = []
   /** Of all that wait. */
   bytes = 0
-  /** Open while something waits, or somebody asked for a turn. */
-  readonly filled = Latch.makeUnsafe()
 
   put(each: Waiting): void {
     this.items.push(each)
     this.bytes += each.bytes
-    this.filled.openUnsafe()
   }
 
   /** Puts those that could not be decided before all others. */
@@ -46,12 +42,6 @@ export class AppendQueue {
     if (again.length === 0) return
     this.items = [...again, ...this.items]
     for (const each of again) this.bytes += each.bytes
-    this.filled.openUnsafe()
-  }
-
-  /** Asks for a turn without anything to append. */
-  wake(): void {
-    this.filled.openUnsafe()
   }
 
   /** The first ones, at most so many and so many bytes; at least one where any waits. */
@@ -66,7 +56,6 @@ export class AppendQueue {
     const taken = count === this.items.length ? this.items : this.items.slice(0, count)
     this.items = count === this.items.length ? [] : this.items.slice(count)
     this.bytes -= sum
-    if (this.items.length === 0) this.filled.closeUnsafe()
     return taken
   }
 }

@@ -3,7 +3,7 @@
  * together, so throughput comes from what arrives while the last commit is under way, and the code for one
  * event and for a thousand is the same. What someone else has locked waits in a lane of its own.
  */
-import { Cause, Effect, Exit, FiberSet, Latch, Metric, Result, Semaphore } from "effect"
+import { Cause, Effect, Exit, FiberSet, Latch, Metric, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AppendError, Fenced } from "../domain/StreamError.ts"
 import { Unavailable } from "../domain/StreamError.ts"
@@ -22,8 +22,8 @@ const groupBytes = 4 * 1_048_576
 const groupRequests = 1_000
 /** Groups under way: while Postgres writes one, the answers of another are sent and what comes next is decided. */
 const groupsAtOnce = 2
-/** What waits is parted among them, in bytes; a smaller part would cost a call more than it saves. */
-const leastPart = 6 * 1_024
+/** What waits is parted among them, in bytes; a smaller part would cost a call more than it saves, and waits. */
+const leastPart = 12 * 1_024
 /** How often a request is tried on a stream that someone else has locked; each try waits a second for the lock. */
 const laneTries = 5
 /** How long a server that stops waits for what it has taken. */
@@ -66,10 +66,23 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const spares: Array<GroupCommit> = []
   const fibers = yield* FiberSet.make()
   const idle = Latch.makeUnsafe(true)
+  const isWorthATurn = Latch.makeUnsafe()
+  /** Groups under way, and their bytes. */
+  let groupsUnderWay = 0
+  let underWay = 0
   const checks: Array<(exit: Exit.Exit<void, Unavailable>) => void> = []
   /** Of all that was taken and is not answered: in the queue, in lanes and under way. */
   let bytes = 0
   let closing = false
+
+  /** A call beside another one costs more than it saves where little waits. */
+  const weigh = (): void => {
+    const isWorth = groupsUnderWay === 0
+      ? queue.bytes > 0
+      : groupsUnderWay < groupsAtOnce && queue.bytes >= leastPart
+    if (isWorth || checks.length > 0) isWorthATurn.openUnsafe()
+    else isWorthATurn.closeUnsafe()
+  }
 
   const refuse = (each: Waiting, error: AppendError): void => {
     each.answer(Exit.fail(error))
@@ -123,6 +136,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         else if (!answer(each, outcome)) again.push(each)
       }
       queue.putBack(again)
+      weigh()
       yield* count(outcomes)
     }))
 
@@ -187,19 +201,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
   )
 
-  const turns = yield* Semaphore.make(groupsAtOnce)
-  let underWay = 0
-
   /** Has its turn until it is committed. */
   const start = (group: ReadonlyArray<Waiting>) => {
     const size = group.reduce((sum, each) => sum + each.bytes, 0)
+    groupsUnderWay += 1
     underWay += size
     let isUnderWay = true
-    const onCommitted = Effect.suspend(() => {
-      if (!isUnderWay) return Effect.void
+    const onCommitted = Effect.sync(() => {
+      if (!isUnderWay) return
       isUnderWay = false
+      groupsUnderWay -= 1
       underWay -= size
-      return Effect.asVoid(turns.release(1))
+      weigh()
     })
     return FiberSet.run(
       fibers,
@@ -209,19 +222,19 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const loop = Effect.gen(function*() {
     while (true) {
-      yield* queue.filled.await
+      yield* isWorthATurn.await
       // What arrives in the same turn of the event loop goes along: a larger group costs Postgres little more.
       yield* Effect.yieldNow
-      yield* turns.take(1)
       const asked = checks.splice(0)
       const part = Math.max(leastPart, (queue.bytes + underWay) / groupsAtOnce)
-      const group = queue.take(groupRequests, Math.min(groupBytes, part))
+      const group = groupsUnderWay < groupsAtOnce ? queue.take(groupRequests, Math.min(groupBytes, part)) : []
       const free = lanes.size === 0 ? group : group.filter((each) => {
         const lane = options.main.needed(each.request).map((place) => lanes.get(place)).find((lane) => lane)
         lane?.put(each)
         return lane === undefined
       })
-      yield* (free.length > 0 ? start(free) : turns.release(1))
+      if (free.length > 0) yield* start(free)
+      weigh()
       if (asked.length > 0) {
         const exit = yield* Effect.exit(options.main.check)
         for (const each of asked) each(exit)
@@ -248,6 +261,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     bytes += waiting.bytes
     idle.closeUnsafe()
     queue.put(waiting)
+    weigh()
     return undefined
   }
 
@@ -269,7 +283,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       }),
     check: Effect.callback((resume) => {
       checks.push(resume)
-      queue.wake()
+      weigh()
     })
   }
   return appender
