@@ -21,7 +21,7 @@ import type { Appended, Commit, Cursor } from "./EventStore.ts"
 import * as FiberCursors from "./FiberCursors.ts"
 import * as InstanceChange from "./InstanceChange.ts"
 import type { Coverage, Row } from "./MemoryInstance.ts"
-import { isUndone, movedOf, write } from "./MemoryInstance.ts"
+import { begun, isUndone, movedOf, write } from "./MemoryInstance.ts"
 import type { MemoryLog } from "./MemoryLog.ts"
 import { MemorySnapshots } from "./MemorySnapshots.ts"
 
@@ -268,24 +268,8 @@ export class MemoryCheckpoints {
     const { id } = this.log.get(path)
     if (id === undefined) return undefined
     const born = this.log.born(path)
-    const row: Row = {
-      instance: {
-        path,
-        life: id,
-        revision: 0,
-        version: registration.version,
-        offset: born,
-        hooksAfter: this.log.offsetAt(path, since.from),
-        state: undefined,
-        fibers: undefined,
-        busy: false,
-        parked: undefined,
-        skipped: [],
-        cursors: []
-      },
-      noted: born,
-      coverage: coverage.at(-1)
-    }
+    const hooksAfter = this.log.offsetAt(path, since.from)
+    const row = begun({ path, life: id, version: registration.version, offset: born, hooksAfter }, coverage.at(-1))
     rows.set(path, row)
     lives.set(id, row)
     return row

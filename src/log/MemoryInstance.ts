@@ -18,6 +18,25 @@ export interface Coverage {
   readonly from: Cursor
 }
 
+/** One that has met nothing yet. */
+export const begun = (
+  at: Pick<Instance, "path" | "life" | "version" | "offset" | "hooksAfter">,
+  coverage: Coverage | undefined
+): Row => ({
+  instance: {
+    ...at,
+    revision: 0,
+    state: undefined,
+    fibers: undefined,
+    busy: false,
+    parked: undefined,
+    skipped: [],
+    cursors: []
+  },
+  noted: at.offset,
+  coverage
+})
+
 /** Whether it has something to do. */
 export const isUndone = ({ instance, noted }: Row): boolean =>
   instance.parked === undefined && (noted > instance.offset || instance.busy || instance.state === undefined)

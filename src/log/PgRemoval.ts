@@ -15,6 +15,7 @@ import * as CoreState from "./CoreState.ts"
 import { unwritten } from "./CoreState.ts"
 import type * as Group from "./Group.ts"
 import type { LogClock } from "./LogClock.ts"
+import * as Notice from "./Notice.ts"
 import type { PgCommitter } from "./PgCommitter.ts"
 import * as Sweeper from "./Sweeper.ts"
 
@@ -80,7 +81,8 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
         yield* endLives({ paths: removed, state: yield* encodeState(CoreState.initial) }).pipe(
           Effect.catchTag("SchemaError", Effect.die)
         )
-        yield* sql`select pg_notify('millstream', ${notice(server, removed)}::text) from millstream.log where notify`
+        const gone = Notice.of(server, { events: [], heads: new Map(removed.map((path) => [path, unwritten])) })
+        yield* sql`select pg_notify('millstream', ${gone}::text) from millstream.log where notify`
       }
       return { plan, removed }
     })).pipe(Contention.retry)
@@ -131,14 +133,6 @@ export const make = Effect.fnUntraced(function*(server: string, committer: PgCom
     return all
   })
 })
-
-/** Longest notice in bytes: Postgres takes 8,000. Beyond it anything may have been deleted. */
-const noticeBytes = 7_000
-
-const notice = (server: string, removed: ReadonlyArray<StreamPath>): string => {
-  const text = [server, ...removed.map((path) => `-${path}`)].join("\n")
-  return Buffer.byteLength(text) > noticeBytes ? `${server}\n*` : text
-}
 
 const encodeState = (state: CoreState.CoreState) => Effect.orDie(Schema.encodeEffect(CoreState.Stored)(state))
 

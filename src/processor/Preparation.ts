@@ -52,7 +52,7 @@ interface Journey {
 }
 
 export class Preparation {
-  /** States that were kept, and events that were folded for them. */
+  /** Instances that are prepared, or gone, and events that were folded for them. */
   instances = 0
   events = 0
   /** Instances whose folding failed in the last round. */
@@ -139,12 +139,12 @@ export class Preparation {
     const { checkpoints, processor: { name, version } } = this.options
     return Effect.gen({ self: this }, function*() {
       const kept = yield* checkpoints.snapshot(name, version, instance.life, instance.offset)
-      const isThere = yield* Effect.catchDefect(
+      const isPrepared = yield* Effect.catchDefect(
         Effect.suspend(() => this.travel(this.depart(instance, kept))),
         (defect) =>
           Effect.as(Effect.logWarning(`Version ${version} of ${name} met a defect on ${instance.path}`, defect), false)
       )
-      if (isThere) this.instances += 1
+      if (isPrepared) this.instances += 1
       else this.failed += 1
       this.left = Math.max(0, (this.left ?? 0) - 1)
     })
@@ -208,6 +208,7 @@ export class Preparation {
         journey.fibers = FiberRecords.follow(journey.fibers, folding.asked(), event)
       }
     } catch {
+      // At the takeover it throws again, and that is told.
       if (!isSkipped) return false
     }
     journey.offset = event.offset

@@ -2,27 +2,13 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
-import type { StreamPath } from "../../src/domain/StreamPath.ts"
-import type { Head } from "../../src/log/CoreState.ts"
-import * as Group from "../../src/log/Group.ts"
 import * as PgAtHeads from "../../src/log/PgAtHeads.ts"
 import * as PgCommitter from "../../src/log/PgCommitter.ts"
 import * as PgPipe from "../../src/log/PgPipe.ts"
 import * as Watchdog from "../../src/log/Watchdog.ts"
 import * as TestPostgres from "../TestPostgres.ts"
+import { planOf } from "./OneEach.ts"
 import { append, event, fresh } from "./suite/Fixture.ts"
-
-/** One event to each stream, decided over heads that may be wrong. */
-const planOf = (heads: ReadonlyMap<StreamPath, Head>, key?: string) =>
-  Group.plan(
-    [...heads.keys()].map((path) => ({
-      path,
-      events: [event("b", "{}", key === undefined ? {} : { idempotencyKey: key })]
-    })),
-    heads,
-    new Map(),
-    { now: 0, breaker: "off" }
-  )
 
 const reasonOf = (write: ReturnType<PgAtHeads.PgAtHeads["write"]>) =>
   Effect.map(Effect.flip(write), ({ reason }) => reason._tag)

@@ -2,24 +2,10 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import type { StreamPath } from "../../src/domain/StreamPath.ts"
-import type { Head } from "../../src/log/CoreState.ts"
-import * as Group from "../../src/log/Group.ts"
 import * as PgCommitter from "../../src/log/PgCommitter.ts"
 import * as TestPostgres from "../TestPostgres.ts"
+import { planOf } from "./OneEach.ts"
 import { append, event, fresh } from "./suite/Fixture.ts"
-
-/** One event to each stream, decided over heads that may be wrong. */
-const planOf = (heads: ReadonlyMap<StreamPath, Head>, key?: string) =>
-  Group.plan(
-    [...heads.keys()].map((path) => ({
-      path,
-      events: [event("b", "{}", key === undefined ? {} : { idempotencyKey: key })]
-    })),
-    heads,
-    new Map(),
-    { now: 0, breaker: "off" }
-  )
 
 layer(TestPostgres.log, { excludeTestServices: true, timeout: "60 seconds" })("a group over several streams", (it) => {
   const begin = Effect.gen(function*() {
